@@ -1,0 +1,3 @@
+"""Orlop, a container image registry."""
+
+__version__ = "0.1.0"
