@@ -1,0 +1,161 @@
+"""Blobs: one row for each digest, and which repositories hold it."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import and_, bindparam, delete, func, or_, select
+
+from orlop.database.connection import Connection
+from orlop.database.schema import blobs, leases, manifest_references, manifests, repositories, repository_blobs
+from orlop.database.statement import Insert, Statement
+from orlop.domain.digest import Digest
+from orlop.domain.name import RepositoryName
+
+
+class Held(NamedTuple):
+    """A blob that a repository holds."""
+
+    repository_id: int
+    size: int
+    generation: int
+    lease_expires_at: int
+    """0 where there is no lease."""
+
+
+class Record(NamedTuple):
+    """A blob's own row."""
+
+    id: int
+    size: int
+    state: str
+    generation: int
+
+
+_HELD = Statement(
+    lambda _: (
+        select(repositories.c.id, blobs.c.size, blobs.c.generation, func.coalesce(leases.c.expires_at, 0))
+        .select_from(
+            repositories.join(repository_blobs, repository_blobs.c.repository_id == repositories.c.id)
+            .join(blobs, blobs.c.id == repository_blobs.c.blob_id)
+            .outerjoin(leases, and_(leases.c.repository_id == repositories.c.id, leases.c.digest == blobs.c.digest))
+        )
+        .where(
+            repositories.c.name == bindparam("name"),
+            blobs.c.digest == bindparam("digest"),
+            blobs.c.state == "live",
+        )
+    )
+)
+
+_RECORD = Statement(
+    lambda _: select(blobs.c.id, blobs.c.size, blobs.c.state, blobs.c.generation).where(
+        blobs.c.digest == bindparam("digest")
+    )
+)
+
+_HOLDS = Statement(
+    lambda _: (
+        select(blobs.c.size)
+        .select_from(blobs.join(repository_blobs, repository_blobs.c.blob_id == blobs.c.id))
+        .where(
+            blobs.c.digest == bindparam("digest"),
+            blobs.c.state == "live",
+            repository_blobs.c.repository_id == bindparam("repository_id"),
+        )
+    )
+)
+
+
+def _record_live(insert: Insert) -> Any:
+    values = {name: bindparam(name) for name in ("digest", "size", "generation", "created_at")}
+    statement = insert(blobs).values(**values, state="live")
+    # A key that was handed to removal is never written again: such a row takes a higher generation only.
+    return statement.on_conflict_do_update(
+        index_elements=["digest"],
+        set_={"state": "live", "generation": statement.excluded.generation, "size": statement.excluded.size},
+        where=or_(
+            and_(blobs.c.state != "removing", blobs.c.generation == statement.excluded.generation),
+            and_(blobs.c.state == "removing", blobs.c.generation < statement.excluded.generation),
+        ),
+    )
+
+
+def _link(insert: Insert) -> Any:
+    return insert(repository_blobs).from_select(
+        ["repository_id", "blob_id", "created_at"],
+        select(bindparam("repository_id"), blobs.c.id, bindparam("created_at")).where(
+            blobs.c.digest == bindparam("digest")
+        ),
+    ).on_conflict_do_nothing()  # fmt: skip
+
+
+_RECORD_LIVE = Statement(_record_live)
+_LINK = Statement(_link)
+_UNLINK = Statement(
+    lambda _: delete(repository_blobs).where(
+        repository_blobs.c.repository_id == bindparam("repository_id"),
+        repository_blobs.c.blob_id
+        == select(blobs.c.id).where(blobs.c.digest == bindparam("digest")).scalar_subquery(),
+    )
+)
+_NEEDED_BY = Statement(
+    lambda _: (
+        select(manifests.c.digest)
+        .select_from(manifest_references.join(manifests, manifests.c.id == manifest_references.c.manifest_id))
+        .where(
+            manifest_references.c.digest == bindparam("digest"),
+            manifest_references.c.repository_id == bindparam("repository_id"),
+        )
+        .limit(1)
+    )
+)
+_READABLE_SOMEWHERE = Statement(
+    lambda _: (
+        select(blobs.c.id)
+        .select_from(blobs.join(repository_blobs, repository_blobs.c.blob_id == blobs.c.id))
+        .where(blobs.c.digest == bindparam("digest"), blobs.c.state == "live")
+        .limit(1)
+    )
+)
+
+
+def held(connection: Connection, name: RepositoryName, digest: Digest) -> Held | None:
+    """The blob as the repository of that name holds it. One look-up; called for every blob request."""
+    row = connection.one(_HELD, name=name, digest=digest)
+    return Held(*row) if row else None
+
+
+def record(connection: Connection, digest: Digest) -> Record | None:
+    row = connection.one(_RECORD, digest=digest)
+    return Record(*row) if row else None
+
+
+def size_in(connection: Connection, repository_id: int, digest: Digest) -> int | None:
+    """The size of a live blob that the repository holds."""
+    row = connection.one(_HOLDS, repository_id=repository_id, digest=digest)
+    return row[0] if row else None
+
+
+def record_live(connection: Connection, digest: Digest, size: int, generation: int) -> bool:
+    """Records that the object of that generation is in the tree. False: its key was given up meanwhile, write anew."""
+    return (
+        connection.run(_RECORD_LIVE, digest=digest, size=size, generation=generation, created_at=connection.now()) == 1
+    )
+
+
+def link(connection: Connection, repository_id: int, digest: Digest) -> None:
+    connection.run(_LINK, repository_id=repository_id, digest=digest, created_at=connection.now())
+
+
+def unlink(connection: Connection, repository_id: int, digest: Digest) -> bool:
+    """Takes the blob out of the repository; False where it was not in it."""
+    return connection.run(_UNLINK, repository_id=repository_id, digest=digest) > 0
+
+
+def needed_by(connection: Connection, repository_id: int, digest: Digest) -> str | None:
+    """The digest of a manifest in the repository that references this content."""
+    row = connection.one(_NEEDED_BY, repository_id=repository_id, digest=digest)
+    return row[0] if row else None
+
+
+def held_anywhere(connection: Connection, digest: Digest) -> bool:
+    return connection.one(_READABLE_SOMEWHERE, digest=digest) is not None

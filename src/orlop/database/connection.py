@@ -1,0 +1,56 @@
+"""One connection to a database, seen alike on SQLite and PostgreSQL."""
+
+import sqlite3
+import time
+from typing import Any, Protocol
+
+from orlop.database.statement import Statement
+
+Row = tuple[Any, ...]
+
+
+class Connection(Protocol):
+    """Runs statements in the transaction that its owner has begun. Parameters go by name."""
+
+    def one(self, statement: Statement, /, **parameters: Any) -> Row | None:
+        """The first row, or None."""
+
+    def all(self, statement: Statement, /, **parameters: Any) -> list[Row]:
+        """Every row, fetched to the end, so that no read transaction stays open."""
+
+    def run(self, statement: Statement, /, **parameters: Any) -> int:
+        """How many rows were touched."""
+
+    def many(self, statement: Statement, rows: list[dict[str, Any]], /) -> None:
+        """The statement once for each row of parameters."""
+
+    def now(self) -> int:
+        """The database's clock, in milliseconds since 1970."""
+
+
+class SqliteConnection:
+    """A `Connection` on the standard library's driver. Used by one thread at a time."""
+
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        self.driver = driver
+        self._execute = driver.execute
+
+    def one(self, statement: Statement, /, **parameters: Any) -> Row | None:
+        compiled = statement.sqlite
+        rows = self._execute(compiled.sql, compiled.bind(parameters)).fetchall()
+        return rows[0] if rows else None
+
+    def all(self, statement: Statement, /, **parameters: Any) -> list[Row]:
+        compiled = statement.sqlite
+        return self._execute(compiled.sql, compiled.bind(parameters)).fetchall()
+
+    def run(self, statement: Statement, /, **parameters: Any) -> int:
+        compiled = statement.sqlite
+        return self._execute(compiled.sql, compiled.bind(parameters)).rowcount
+
+    def many(self, statement: Statement, rows: list[dict[str, Any]], /) -> None:
+        compiled = statement.sqlite
+        self.driver.executemany(compiled.sql, [compiled.bind(row) for row in rows])
+
+    def now(self) -> int:
+        return time.time_ns() // 1_000_000  # SQLite's clock is the machine's

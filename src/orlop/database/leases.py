@@ -1,0 +1,34 @@
+"""Leases: they keep what no manifest names yet, so that a push can count on what it was told is there."""
+
+from typing import Any
+
+from sqlalchemy import bindparam, delete
+
+from orlop.database.connection import Connection
+from orlop.database.schema import leases
+from orlop.database.statement import Insert, Statement
+from orlop.domain.digest import Digest
+
+
+def _renew(insert: Insert) -> Any:
+    statement = insert(leases)
+    return statement.on_conflict_do_update(
+        index_elements=["repository_id", "digest"],
+        set_={"expires_at": statement.excluded.expires_at},
+        where=leases.c.expires_at < statement.excluded.expires_at,  # a lease never gets shorter
+    )
+
+
+_RENEW = Statement(_renew)
+_EXPIRE = Statement(lambda _: delete(leases).where(leases.c.expires_at < bindparam("now")))
+
+
+def renew(connection: Connection, repository_id: int, digest: Digest, milliseconds: int) -> None:
+    connection.run(
+        _RENEW, repository_id=repository_id, digest=digest, expires_at=connection.now() + milliseconds
+    )
+
+
+def expire(connection: Connection) -> int:
+    """Drops the leases that are over."""
+    return connection.run(_EXPIRE, now=connection.now())

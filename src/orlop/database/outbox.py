@@ -1,0 +1,49 @@
+"""The outbox: names that were committed and whose object in the tree may not be durable yet."""
+
+from typing import NamedTuple
+
+from sqlalchemy import bindparam, delete, func, insert, select
+
+from orlop.database.connection import Connection
+from orlop.database.schema import outbox
+from orlop.database.statement import Statement
+
+_ADD = Statement(lambda _: insert(outbox).returning(outbox.c.id))
+_PENDING = Statement(
+    lambda _: (
+        select(outbox.c.id, outbox.c.kind, outbox.c.repository, outbox.c.name)
+        .order_by(outbox.c.id)
+        .limit(bindparam("count"))
+    )
+)
+_DONE = Statement(lambda _: delete(outbox).where(outbox.c.id == bindparam("entry")))
+_COUNT = Statement(lambda _: select(func.count()).select_from(outbox))
+
+
+class Entry(NamedTuple):
+    """A name whose object must be brought to its row's current value."""
+
+    id: int
+    kind: str
+    repository: str
+    name: str
+
+
+def add(connection: Connection, kind: str, repository: str, name: str) -> Entry:
+    row = connection.one(_ADD, kind=kind, repository=repository, name=name)
+    assert row is not None
+    return Entry(row[0], kind, repository, name)
+
+
+def pending(connection: Connection, count: int) -> list[Entry]:
+    """The oldest entries."""
+    return [Entry(*row) for row in connection.all(_PENDING, count=count)]
+
+
+def done(connection: Connection, entries: list[Entry]) -> None:
+    connection.many(_DONE, [{"entry": entry.id} for entry in entries])
+
+
+def size(connection: Connection) -> int:
+    row = connection.one(_COUNT)
+    return int(row[0]) if row else 0

@@ -1,0 +1,157 @@
+"""The tables. One schema for SQLite and PostgreSQL.
+
+Times are integers: milliseconds since 1970 (UTC). Documents are JSON in text. Nothing else needs a conversion between
+Python and the database, so statements run without SQLAlchemy's result processing (see `statement.py`).
+"""
+
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import TEXT as POSTGRESQL_TEXT
+
+REVISION = "0001"
+"""The newest migration's. `migrations/` must end there; a test compares what they make with this schema."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite makes a row id of INTEGER PRIMARY KEY only.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+# Names are compared byte by byte on both databases, as pages and their `last` demand.
+_Name = Text().with_variant(POSTGRESQL_TEXT(collation="C"), "postgresql")
+
+store = Table(
+    "store",
+    metadata,
+    Column("id", Integer, primary_key=True),  # always 1
+    Column("store_id", Text, nullable=False),
+    Column("mark", BigInteger, nullable=False),  # counts commits; orlop.json holds a value that it once had
+)
+
+repositories = Table(
+    "repositories",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", _Name, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+blobs = Table(
+    "blobs",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("digest", _Name, nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+    Column("state", Text, nullable=False, server_default="live"),  # live, condemned or removing
+    Column("generation", Integer, nullable=False, server_default="0"),  # the <n> of its key in the tree
+    Column("created_at", BigInteger, nullable=False),
+)
+
+repository_blobs = Table(
+    "repository_blobs",
+    metadata,
+    Column("repository_id", _Id, ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("blob_id", _Id, ForeignKey("blobs.id"), primary_key=True, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("repository_id", _Id, ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("digest", _Name, primary_key=True, index=True),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", _Name, primary_key=True),
+    Column("repository_id", _Id, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("account", Text, nullable=False),
+    Column("algorithm", Text, nullable=False),
+    Column("hashed_size", BigInteger, nullable=False),  # how many bytes `hashed_hex` covers
+    Column("hashed_hex", Text, nullable=False),  # the digest of those bytes, empty for none
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    sqlite_with_rowid=False,
+)
+
+manifests = Table(
+    "manifests",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("repository_id", _Id, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("digest", _Name, nullable=False, index=True),
+    Column("media_type", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("content_size", BigInteger, nullable=False),  # of what it references directly
+    Column("artifact_type", Text, nullable=False),
+    Column("config_media_type", Text, nullable=False),
+    Column("subject", _Name),
+    Column("annotations", Text, nullable=False),
+    Column("platforms", Text, nullable=False),  # JSON array of "os/architecture[/variant]"
+    Column("pushed_at", BigInteger, nullable=False),
+    Column("pushed_by", Text, nullable=False),
+    Column("pushed_from", Text, nullable=False),
+    Column("last_pulled_at", BigInteger),  # to the hour
+    UniqueConstraint("repository_id", "digest"),
+    Index(None, "repository_id", "subject", "digest"),
+)
+
+manifest_references = Table(
+    "manifest_references",
+    metadata,
+    Column("manifest_id", _Id, ForeignKey("manifests.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("repository_id", _Id, nullable=False),
+    Column("kind", Text, nullable=False),  # config, layer or manifest
+    Column("digest", _Name, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Index(None, "digest", "repository_id"),
+    sqlite_with_rowid=False,
+)
+
+tags = Table(
+    "tags",
+    metadata,
+    Column("repository_id", _Id, ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("name", _Name, primary_key=True),
+    Column("manifest_id", _Id, ForeignKey("manifests.id"), nullable=False, index=True),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("updated_by", Text, nullable=False),
+    Column("updated_from", Text, nullable=False),
+    Column("last_pulled_at", BigInteger),  # to the hour
+    sqlite_with_rowid=False,
+)
+
+tag_history = Table(
+    "tag_history",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("repository_id", _Id, ForeignKey("repositories.id", ondelete="CASCADE"), nullable=False),
+    Column("name", _Name, nullable=False),
+    Column("digest", Text),  # null: the tag was deleted
+    Column("previous", Text),  # null: there was none
+    Column("at", BigInteger, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Index(None, "repository_id", "name", "id"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("kind", Text, nullable=False),  # tag or manifest
+    Column("repository", Text, nullable=False),
+    Column("name", Text, nullable=False),  # the tag, or the manifest's digest
+    sqlite_autoincrement=True,  # an id must never come twice: readers remember which ones they have dealt with
+)

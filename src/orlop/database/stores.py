@@ -1,0 +1,27 @@
+"""The one row that says which store this database describes."""
+
+from typing import NamedTuple
+
+from sqlalchemy import insert, select, update
+
+from orlop.database.connection import Connection
+from orlop.database.schema import store
+from orlop.database.statement import Statement
+
+RAISE_MARK = Statement(lambda _: update(store).values(mark=store.c.mark + 1))
+_READ = Statement(lambda _: select(store.c.store_id, store.c.mark))
+_CREATE = Statement(lambda _: insert(store).values(id=1))
+
+
+class Store(NamedTuple):
+    store_id: str
+    mark: int
+
+
+def read(connection: Connection) -> Store | None:
+    row = connection.one(_READ)
+    return Store(*row) if row else None
+
+
+def create(connection: Connection, store_id: str, mark: int) -> None:
+    connection.run(_CREATE, store_id=store_id, mark=mark)

@@ -1,0 +1,134 @@
+"""What can go wrong, in the registry's own words. Nothing here knows HTTP; each API has one table that does."""
+
+from typing import ClassVar
+
+
+class OrlopError(Exception):
+    """A refusal with its reason, and with `detail` for a program.
+
+    `detail` is JSON data (or None) that names what was refused.
+    """
+
+    message: ClassVar[str] = "the registry refuses"
+
+    def __init__(self, message: str | None = None, *, detail: object = None) -> None:
+        super().__init__(message or self.message)
+        self.detail = detail
+
+
+class NameInvalid(OrlopError):
+    message = "invalid repository name"
+
+
+class TagInvalid(OrlopError):
+    message = "invalid tag"
+
+
+class DigestInvalid(OrlopError):
+    """The digest is malformed or of an algorithm that is not supported, or the content has another."""
+
+    message = "invalid digest"
+
+
+class ParameterInvalid(OrlopError):
+    message = "invalid parameter"
+
+
+class PageInvalid(ParameterInvalid):
+    message = "invalid page size"
+
+
+class RepositoryUnknown(OrlopError):
+    message = "repository not known to the registry"
+
+
+class ManifestUnknown(OrlopError):
+    message = "manifest unknown"
+
+
+class TagUnknown(ManifestUnknown):
+    message = "tag unknown"
+
+
+class ManifestInvalid(OrlopError):
+    message = "manifest invalid"
+
+
+class ManifestTooLarge(OrlopError):
+    message = "manifest too large"
+
+
+class ManifestBlobUnknown(OrlopError):
+    """The manifest names blobs or manifests that the repository does not hold; `detail` lists them."""
+
+    message = "manifest references content that the repository does not hold"
+
+
+class ManifestInUse(OrlopError):
+    message = "manifest is part of another one"
+
+
+class TooManyTags(OrlopError):
+    message = "too many tags in one push"
+
+
+class BlobUnknown(OrlopError):
+    message = "blob unknown"
+
+
+class BlobInUse(OrlopError):
+    message = "blob is part of a manifest"
+
+
+class RangeUnsatisfiable(OrlopError):
+    """The range asked for lies outside the `size` bytes of the content."""
+
+    message = "range not satisfiable"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(detail={"size": size})
+        self.size = size
+
+
+class UploadUnknown(OrlopError):
+    message = "upload unknown"
+
+
+class UploadInvalid(OrlopError):
+    message = "upload invalid"
+
+
+class UploadBusy(UploadInvalid):
+    message = "another request is writing to this upload"
+
+
+class UploadOutOfOrder(OrlopError):
+    """The chunk does not begin where the upload ends: at `size` bytes."""
+
+    message = "chunk out of order"
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"chunk out of order: the upload holds {size} bytes", detail={"size": size})
+        self.size = size
+
+
+class SizeInvalid(OrlopError):
+    message = "length does not match the content"
+
+
+class StorageFull(OrlopError):
+    message = "the registry's storage is full: delete content, or make the disk larger"
+
+
+class Unsupported(OrlopError):
+    message = "not supported"
+
+
+class Unavailable(OrlopError):
+    message = "the registry cannot answer just now"
+
+
+class StoreRefused(OrlopError):
+    """The store or its database cannot be served as it is; the message names the remedy."""
+
+    message = "the store cannot be served"
