@@ -6,12 +6,12 @@ from sqlalchemy import bindparam, delete
 
 from orlop.database.connection import Connection
 from orlop.database.schema import leases
-from orlop.database.statement import Insert, Statement
+from orlop.database.statement import Insert, Statement, parameters
 from orlop.domain.digest import Digest
 
 
 def _renew(insert: Insert) -> Any:
-    statement = insert(leases)
+    statement = insert(leases).values(parameters(leases))
     return statement.on_conflict_do_update(
         index_elements=["repository_id", "digest"],
         set_={"expires_at": statement.excluded.expires_at},

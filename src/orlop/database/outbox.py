@@ -6,9 +6,9 @@ from sqlalchemy import bindparam, delete, func, insert, select
 
 from orlop.database.connection import Connection
 from orlop.database.schema import outbox
-from orlop.database.statement import Statement
+from orlop.database.statement import Statement, parameters
 
-_ADD = Statement(lambda _: insert(outbox).returning(outbox.c.id))
+_ADD = Statement(lambda _: insert(outbox).values(parameters(outbox, without=("id",))).returning(outbox.c.id))
 _PENDING = Statement(
     lambda _: (
         select(outbox.c.id, outbox.c.kind, outbox.c.repository, outbox.c.name)

@@ -6,12 +6,12 @@ from sqlalchemy import Select, bindparam, exists, func, select
 
 from orlop.database.connection import Connection
 from orlop.database.schema import manifests, repositories, tags
-from orlop.database.statement import Insert, Statement
+from orlop.database.statement import Insert, Statement, parameters
 from orlop.domain.name import RepositoryName
 
 
 def _create(insert: Insert) -> Any:
-    return insert(repositories).on_conflict_do_nothing(index_elements=["name"])
+    return insert(repositories).values(parameters(repositories, without=("id",))).on_conflict_do_nothing(index_elements=["name"])
 
 
 def _holding_a_manifest() -> Any:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from orlop.database.connection import Connection
 from orlop.database.schema import store
@@ -10,7 +10,7 @@ from orlop.database.statement import Statement
 
 RAISE_MARK = Statement(lambda _: update(store).values(mark=store.c.mark + 1))
 _READ = Statement(lambda _: select(store.c.store_id, store.c.mark))
-_CREATE = Statement(lambda _: insert(store).values(id=1))
+_CREATE = Statement(lambda _: insert(store).values(id=1, store_id=bindparam("store_id"), mark=bindparam("mark")))
 
 
 class Store(NamedTuple):

@@ -6,10 +6,10 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from orlop.database.connection import Connection
 from orlop.database.schema import repositories, uploads
-from orlop.database.statement import Statement
+from orlop.database.statement import Statement, parameters
 from orlop.domain.name import RepositoryName
 
-_START = Statement(lambda _: insert(uploads).values(hashed_size=0, hashed_hex=""))
+_START = Statement(lambda _: insert(uploads).values(parameters(uploads)))
 _FIND = Statement(
     lambda _: (
         select(
@@ -58,6 +58,8 @@ def start(
         repository_id=repository_id,
         account=account,
         algorithm=algorithm,
+        hashed_size=0,
+        hashed_hex="",
         created_at=now,
         expires_at=now + lifetime,
     )

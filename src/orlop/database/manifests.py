@@ -1,0 +1,191 @@
+"""Manifests, one row for each repository that holds them, and what they reference."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, delete, insert, or_, select, update
+
+from orlop.database.connection import Connection
+from orlop.database.schema import manifest_references, manifests, repositories, tags
+from orlop.database.statement import Insert, Statement, parameters
+from orlop.domain.digest import Digest
+from orlop.domain.name import RepositoryName, Tag
+
+
+class Found(NamedTuple):
+    """Where a reference points."""
+
+    id: int
+    repository_id: int
+    digest: str
+    media_type: str
+    size: int
+
+
+class Record(NamedTuple):
+    """All that is recorded of a manifest."""
+
+    id: int
+    digest: str
+    media_type: str
+    size: int
+    content_size: int
+    artifact_type: str
+    config_media_type: str
+    subject: str | None
+    annotations: str
+    platforms: str
+    pushed_at: int
+    pushed_by: str
+    pushed_from: str
+    last_pulled_at: int | None
+
+
+class Reference(NamedTuple):
+    kind: str
+    digest: str
+    size: int
+    media_type: str
+
+
+class Referrer(NamedTuple):
+    digest: str
+    media_type: str
+    size: int
+    artifact_type: str
+    annotations: str
+
+
+_FOUND = (
+    manifests.c.id, manifests.c.repository_id, manifests.c.digest, manifests.c.media_type, manifests.c.size,
+)  # fmt: skip
+_COLUMNS = [manifests.c[name] for name in Record._fields]
+
+_BY_TAG = Statement(
+    lambda _: (
+        select(*_FOUND)
+        .select_from(
+            repositories.join(tags, tags.c.repository_id == repositories.c.id).join(
+                manifests, manifests.c.id == tags.c.manifest_id
+            )
+        )
+        .where(repositories.c.name == bindparam("name"), tags.c.name == bindparam("tag"))
+    )
+)
+_BY_DIGEST = Statement(
+    lambda _: (
+        select(*_FOUND)
+        .select_from(repositories.join(manifests, manifests.c.repository_id == repositories.c.id))
+        .where(repositories.c.name == bindparam("name"), manifests.c.digest == bindparam("digest"))
+    )
+)
+_RECORD = Statement(lambda _: select(*_COLUMNS).where(manifests.c.id == bindparam("manifest_id")))
+_IN_REPOSITORY = Statement(
+    lambda _: select(manifests.c.id, manifests.c.size, manifests.c.media_type).where(
+        manifests.c.repository_id == bindparam("repository_id"), manifests.c.digest == bindparam("digest")
+    )
+)
+
+
+def _insert(insert: Insert) -> Any:
+    # A manifest that is pushed again keeps what is recorded of it, its media type above all (CVE-2021-41190).
+    return (
+        insert(manifests)
+        .values(parameters(manifests, without=("id",)))
+        .on_conflict_do_nothing(index_elements=["repository_id", "digest"])
+        .returning(manifests.c.id)
+    )
+
+
+_INSERT = Statement(_insert)
+_REFERENCE = Statement(lambda _: insert(manifest_references).values(parameters(manifest_references)))
+_REFERENCES = Statement(
+    lambda _: (
+        select(*[manifest_references.c[name] for name in Reference._fields])
+        .where(manifest_references.c.manifest_id == bindparam("manifest_id"))
+        .order_by(manifest_references.c.position)
+    )
+)
+_DELETE = Statement(lambda _: delete(manifests).where(manifests.c.id == bindparam("manifest_id")))
+_REFERRERS = Statement(
+    lambda _: (
+        select(*[manifests.c[name] for name in Referrer._fields])
+        .where(
+            manifests.c.repository_id == bindparam("repository_id"),
+            manifests.c.subject == bindparam("subject"),
+            manifests.c.digest > bindparam("last"),
+            or_(bindparam("artifact_type") == "", manifests.c.artifact_type == bindparam("artifact_type")),
+        )
+        .order_by(manifests.c.digest)
+        .limit(bindparam("count"))
+    )
+)
+_PULLED = Statement(
+    lambda _: (
+        update(manifests)
+        .where(
+            manifests.c.id == bindparam("manifest_id"),
+            or_(manifests.c.last_pulled_at.is_(None), manifests.c.last_pulled_at < bindparam("hour")),
+        )
+        .values(last_pulled_at=bindparam("hour"))
+    )
+)
+
+
+def by_tag(connection: Connection, name: RepositoryName, tag: Tag) -> Found | None:
+    """One look-up; called for every pull by tag."""
+    row = connection.one(_BY_TAG, name=name, tag=tag)
+    return Found(*row) if row else None
+
+
+def by_digest(connection: Connection, name: RepositoryName, digest: Digest) -> Found | None:
+    """One look-up; called for every pull by digest."""
+    row = connection.one(_BY_DIGEST, name=name, digest=digest)
+    return Found(*row) if row else None
+
+
+def record(connection: Connection, manifest_id: int) -> Record | None:
+    row = connection.one(_RECORD, manifest_id=manifest_id)
+    return Record(*row) if row else None
+
+
+def find(connection: Connection, repository_id: int, digest: str) -> tuple[int, int, str] | None:
+    """Row id, size and media type of a manifest that the repository holds."""
+    row = connection.one(_IN_REPOSITORY, repository_id=repository_id, digest=digest)
+    return (row[0], row[1], row[2]) if row else None
+
+
+def add(connection: Connection, repository_id: int, values: dict[str, Any], references: list[Reference]) -> int | None:
+    """Records a manifest with what it references. The row id, or None where the repository holds it already."""
+    row = connection.one(_INSERT, repository_id=repository_id, last_pulled_at=None, **values)
+    if row is None:
+        return None
+    rows = [
+        {"manifest_id": row[0], "repository_id": repository_id, "position": position, **reference._asdict()}
+        for position, reference in enumerate(references)
+    ]
+    connection.many(_REFERENCE, rows)
+    return int(row[0])
+
+
+def references(connection: Connection, manifest_id: int) -> list[Reference]:
+    """In the manifest's order: the config, then layers or children."""
+    return [Reference(*row) for row in connection.all(_REFERENCES, manifest_id=manifest_id)]
+
+
+def remove(connection: Connection, manifest_id: int) -> None:
+    connection.run(_DELETE, manifest_id=manifest_id)
+
+
+def referrers(
+    connection: Connection, repository_id: int, subject: Digest, *, artifact_type: str, last: str, count: int
+) -> list[Referrer]:
+    """Up to `count` manifests with that subject after the digest `last`; an empty `artifact_type` means any."""
+    rows = connection.all(
+        _REFERRERS, repository_id=repository_id, subject=subject, artifact_type=artifact_type, last=last, count=count
+    )
+    return [Referrer(*row) for row in rows]
+
+
+def pulled(connection: Connection, pulls: list[tuple[int, int]]) -> None:
+    """Records pulls: row ids with the hour (in milliseconds since 1970)."""
+    connection.many(_PULLED, [{"manifest_id": manifest_id, "hour": hour} for manifest_id, hour in pulls])

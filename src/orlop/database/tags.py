@@ -1,0 +1,181 @@
+"""Tags, and the history that every change of one leaves."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import bindparam, delete, insert, or_, select, update
+
+from orlop.database.connection import Connection
+from orlop.database.schema import manifests, repositories, tag_history, tags
+from orlop.database.statement import Insert, Statement, parameters
+from orlop.domain.caller import Caller
+from orlop.domain.name import RepositoryName
+
+
+class Record(NamedTuple):
+    """A tag with what is recorded of it and of its manifest."""
+
+    name: str
+    updated_at: int
+    updated_by: str
+    updated_from: str
+    last_pulled_at: int | None
+    manifest_id: int
+    digest: str
+    media_type: str
+    size: int
+    content_size: int
+    artifact_type: str
+    platforms: str
+    pushed_at: int
+
+
+class Change(NamedTuple):
+    """One entry of a tag's history; a missing digest means that there was none before or is none after."""
+
+    digest: str | None
+    previous: str | None
+    at: int
+    account: str
+    address: str
+
+
+def _set(insert: Insert) -> Any:
+    statement = insert(tags).values(parameters(tags))
+    columns = ("manifest_id", "updated_at", "updated_by", "updated_from")
+    return statement.on_conflict_do_update(
+        index_elements=["repository_id", "name"],
+        set_={column: statement.excluded[column] for column in columns} | {"last_pulled_at": None},
+    )
+
+
+_SET = Statement(_set)
+_DIGEST = Statement(
+    lambda _: (
+        select(manifests.c.digest)
+        .select_from(tags.join(manifests, manifests.c.id == tags.c.manifest_id))
+        .where(tags.c.repository_id == bindparam("repository_id"), tags.c.name == bindparam("tag"))
+    )
+)
+_CURRENT = Statement(
+    lambda _: (
+        select(manifests.c.digest)
+        .select_from(
+            repositories.join(tags, tags.c.repository_id == repositories.c.id).join(
+                manifests, manifests.c.id == tags.c.manifest_id
+            )
+        )
+        .where(repositories.c.name == bindparam("name"), tags.c.name == bindparam("tag"))
+    )
+)
+_REMOVE = Statement(
+    lambda _: delete(tags).where(tags.c.repository_id == bindparam("repository_id"), tags.c.name == bindparam("tag"))
+)
+_LOG = Statement(lambda _: insert(tag_history).values(parameters(tag_history, without=("id",))))
+_NAMES = Statement(
+    lambda _: (
+        select(tags.c.name)
+        .where(tags.c.repository_id == bindparam("repository_id"), tags.c.name > bindparam("last"))
+        .order_by(tags.c.name)
+        .limit(bindparam("count"))
+    )
+)
+_OF_MANIFEST = Statement(
+    lambda _: select(tags.c.name).where(tags.c.manifest_id == bindparam("manifest_id")).order_by(tags.c.name)
+)
+_HISTORY = Statement(
+    lambda _: (
+        select(*[tag_history.c[name] for name in Change._fields])
+        .where(tag_history.c.repository_id == bindparam("repository_id"), tag_history.c.name == bindparam("tag"))
+        .order_by(tag_history.c.id.desc())
+        .limit(bindparam("count"))
+    )
+)
+_PULLED = Statement(
+    lambda _: (
+        update(tags)
+        .where(
+            tags.c.repository_id == bindparam("repository"),
+            tags.c.name == bindparam("tag"),
+            tags.c.manifest_id == bindparam("manifest"),
+            or_(tags.c.last_pulled_at.is_(None), tags.c.last_pulled_at < bindparam("hour")),
+        )
+        .values(last_pulled_at=bindparam("hour"))
+    )
+)
+
+
+def digest(connection: Connection, repository_id: int, tag: str) -> str | None:
+    row = connection.one(_DIGEST, repository_id=repository_id, tag=tag)
+    return row[0] if row else None
+
+
+def current(connection: Connection, name: RepositoryName, tag: str) -> str | None:
+    """The digest that the tag names now, by the repository's name."""
+    row = connection.one(_CURRENT, name=name, tag=tag)
+    return row[0] if row else None
+
+
+def point(connection: Connection, caller: Caller, repository_id: int, tag: str, manifest_id: int, to: str) -> None:
+    """Points the tag at a manifest and writes that into its history, when it is a change."""
+    previous = digest(connection, repository_id, tag)
+    now = connection.now()
+    connection.run(
+        _SET,
+        repository_id=repository_id,
+        name=tag,
+        manifest_id=manifest_id,
+        updated_at=now,
+        updated_by=caller.account,
+        updated_from=caller.address,
+        last_pulled_at=None,
+    )
+    if previous != to:
+        _log(connection, caller, repository_id, tag, to, previous, now)
+
+
+def remove(connection: Connection, caller: Caller, repository_id: int, tag: str) -> bool:
+    """Removes the tag and nothing else; False where there is none."""
+    previous = digest(connection, repository_id, tag)
+    if previous is None:
+        return False
+    connection.run(_REMOVE, repository_id=repository_id, tag=tag)
+    _log(connection, caller, repository_id, tag, None, previous, connection.now())
+    return True
+
+
+def names(connection: Connection, repository_id: int, *, last: str, count: int) -> list[str]:
+    """Up to `count` tags after `last`, in byte order."""
+    return [row[0] for row in connection.all(_NAMES, repository_id=repository_id, last=last, count=count)]
+
+
+def of_manifest(connection: Connection, manifest_id: int) -> list[str]:
+    return [row[0] for row in connection.all(_OF_MANIFEST, manifest_id=manifest_id)]
+
+
+def history(connection: Connection, repository_id: int, tag: str, count: int) -> list[Change]:
+    """The newest changes first."""
+    return [Change(*row) for row in connection.all(_HISTORY, repository_id=repository_id, tag=tag, count=count)]
+
+
+def pulled(connection: Connection, pulls: list[tuple[int, str, int, int]]) -> None:
+    """Records pulls by tag: repository id, tag, manifest id, and the hour (in milliseconds since 1970)."""
+    rows = [
+        {"repository": repository_id, "tag": tag, "manifest": manifest_id, "hour": hour}
+        for repository_id, tag, manifest_id, hour in pulls
+    ]
+    connection.many(_PULLED, rows)
+
+
+def _log(
+    connection: Connection, caller: Caller, repository_id: int, tag: str, to: str | None, previous: str | None, at: int
+) -> None:
+    connection.run(
+        _LOG,
+        repository_id=repository_id,
+        name=tag,
+        digest=to,
+        previous=previous,
+        at=at,
+        account=caller.account,
+        address=caller.address,
+    )

@@ -1,0 +1,82 @@
+"""Blobs as clients ask for them: in a repository, by digest."""
+
+from orlop.database import blobs, leases, repositories
+from orlop.database.blobs import Held
+from orlop.database.connection import Connection
+from orlop.domain.caller import Caller
+from orlop.domain.digest import Digest
+from orlop.domain.errors import BlobInUse, BlobUnknown
+from orlop.domain.name import RepositoryName
+from orlop.registry.content import Content
+
+
+class Blobs:
+    """Reading, mounting and deleting. Pushing is `Uploads`."""
+
+    def __init__(self, content: Content, lease: int) -> None:
+        """`lease` in milliseconds."""
+        self.content = content
+        self.lease = lease
+
+    def find(self, caller: Caller, name: RepositoryName, digest: Digest) -> Held:
+        """The blob in that repository, else BlobUnknown."""
+        return self.find_on(self.content.database.reader(), name, digest)
+
+    def find_on(self, connection: Connection, name: RepositoryName, digest: Digest) -> Held:
+        """`find` on a given connection: the event loop has one of its own."""
+        held = blobs.held(connection, name, digest)
+        if held is None:
+            raise BlobUnknown(detail={"digest": digest})
+        return held
+
+    def lease_due(self, held: Held, now: int) -> bool:
+        """Whether less than half of the lease is left."""
+        return held.lease_expires_at < now + self.lease // 2
+
+    def renew(self, caller: Caller, name: RepositoryName, digest: Digest) -> Held:
+        """Renews the lease of a blob that a client was told of, so that its manifest may count on it."""
+
+        def unit(connection: Connection) -> Held:
+            held = self.find_on(connection, name, digest)
+            leases.renew(connection, held.repository_id, digest, self.lease)
+            return held
+
+        return self.content.database.write(unit)
+
+    def mount(self, caller: Caller, name: RepositoryName, digest: Digest, source: RepositoryName | None) -> bool:
+        """Makes a blob of `source`, or of any repository that the caller may read, one of this repository's.
+
+        False where there is none: the client uploads it then.
+        """
+        reader = self.content.database.reader()
+        if not self._readable(reader, caller, digest, source):
+            return False
+
+        def unit(connection: Connection) -> bool:
+            if not self._readable(connection, caller, digest, source):
+                return False
+            repository_id = repositories.ensure(connection, name)
+            blobs.link(connection, repository_id, digest)
+            leases.renew(connection, repository_id, digest, self.lease)
+            return True
+
+        return self.content.database.write(unit)
+
+    def delete(self, caller: Caller, name: RepositoryName, digest: Digest) -> None:
+        """Takes the blob out of this repository. BlobInUse where one of its manifests needs it."""
+
+        def unit(connection: Connection) -> None:
+            repository_id = self.find_on(connection, name, digest).repository_id
+            needed = blobs.needed_by(connection, repository_id, digest)
+            if needed is not None:
+                raise BlobInUse(f"blob is part of manifest {needed}: delete that first", detail={"manifest": needed})
+            blobs.unlink(connection, repository_id, digest)
+
+        self.content.database.write(unit)
+
+    def _readable(
+        self, connection: Connection, caller: Caller, digest: Digest, source: RepositoryName | None
+    ) -> bool:
+        if source is None:
+            return blobs.held_anywhere(connection, digest)
+        return blobs.held(connection, source, digest) is not None

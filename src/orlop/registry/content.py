@@ -1,0 +1,74 @@
+"""Content: bytes under their digest, in the tree first, then in the database."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from orlop.database import blobs
+from orlop.database.connection import Connection
+from orlop.database.engine import Database
+from orlop.domain.digest import Digest
+from orlop.domain.errors import BlobUnknown, Unavailable
+from orlop.registry.cache import ContentCache
+from orlop.storage.base import Storage
+
+Result = TypeVar("Result")
+
+CACHE_BYTES = 32 * 1024 * 1024
+SMALL = 64 * 1024
+"""Blobs up to this many bytes are sent from memory."""
+
+
+class Content:
+    """Reads and records objects by digest. Who may see them, and in which repository, its callers decide."""
+
+    def __init__(self, storage: Storage, database: Database) -> None:
+        self.storage = storage
+        self.database = database
+        self.cache = ContentCache(CACHE_BYTES, largest=CACHE_BYTES // 8)
+
+    def read(self, digest: Digest, generation: int | None = None) -> bytes:
+        """The whole content, else BlobUnknown. For small content only."""
+        content = self.cache.get(digest)
+        if content is None:
+            if generation is None:
+                generation = self._generation(digest)
+            try:
+                content = self.storage.get_content(self.storage.blob_path(digest, generation))
+            except FileNotFoundError as error:
+                raise BlobUnknown(f"{digest} is recorded, but missing in the store", detail={"digest": digest}) from error
+            self.cache.put(digest, content)
+        return content
+
+    def commit(
+        self,
+        digest: Digest,
+        size: int,
+        place: Callable[[str], object],
+        unit: Callable[[Connection], Result],
+    ) -> Result:
+        """Brings verified bytes to their key by `place(path)`, then records them and runs `unit`, in one commit.
+
+        `place` must be atomic and durable. It replaces an object that is there, which heals a damaged one.
+        """
+        generation = self._next_generation(digest)
+        place(self.storage.blob_path(digest, generation))
+
+        def record(connection: Connection) -> Result:
+            if not blobs.record_live(connection, digest, size, generation):
+                # Collection took the key between our look and our commit. The next try takes the key after it.
+                raise Unavailable("the content was being removed at this moment: push it again")
+            return unit(connection)
+
+        return self.database.write(record)
+
+    def _generation(self, digest: Digest) -> int:
+        record = blobs.record(self.database.reader(), digest)
+        if record is None:
+            raise BlobUnknown(detail={"digest": digest})
+        return record.generation
+
+    def _next_generation(self, digest: Digest) -> int:
+        record = blobs.record(self.database.reader(), digest)
+        if record is None:
+            return 0
+        return record.generation + 1 if record.state == "removing" else record.generation

@@ -1,0 +1,246 @@
+"""Manifests: pushed whole or not at all, served as the bytes that came."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from orlop.database import blobs, leases, manifests, outbox, repositories, tags
+from orlop.database.connection import Connection
+from orlop.database.manifests import Found, Reference
+from orlop.database.outbox import Entry
+from orlop.domain.caller import Caller
+from orlop.domain.digest import Digest
+from orlop.domain.errors import (
+    BlobUnknown,
+    DigestInvalid,
+    ManifestBlobUnknown,
+    ManifestInUse,
+    ManifestInvalid,
+    ManifestTooLarge,
+    ManifestUnknown,
+    TagUnknown,
+)
+from orlop.domain.manifest import IMAGE_CONFIGS, Manifest, parse_manifest
+from orlop.domain.name import RepositoryName, Tag
+from orlop.registry import platforms
+from orlop.registry.content import Content
+from orlop.registry.names import Names
+
+MISSING_TOLD = 100
+"""How many missing digests an error lists."""
+
+
+class Pushed(NamedTuple):
+    """What became of a push."""
+
+    digest: Digest
+    subject: Digest | None
+    tags: tuple[Tag, ...]
+
+
+class Manifests:
+    """Reading, pushing and deleting."""
+
+    def __init__(self, content: Content, names: Names, *, limit: int, lease: int, sparse: bool) -> None:
+        """`limit` in bytes, `lease` in milliseconds; `sparse`: children and layers need not be there."""
+        self._content = content
+        self._database = content.database
+        self._names = names
+        self.limit = limit
+        self.lease = lease
+        self._sparse = sparse
+
+    def find(self, caller: Caller, name: RepositoryName, reference: Tag | Digest) -> Found:
+        """Where a reference points, else ManifestUnknown."""
+        return self.find_on(self._database.reader(), name, reference)
+
+    def find_on(self, connection: Connection, name: RepositoryName, reference: Tag | Digest) -> Found:
+        """`find` on a given connection: the event loop has one of its own."""
+        if isinstance(reference, Tag):
+            found = manifests.by_tag(connection, name, reference)
+        else:
+            found = manifests.by_digest(connection, name, reference)
+        if found is None:
+            raise ManifestUnknown(detail={"name": name, "reference": reference})
+        return found
+
+    def cached(self, digest: str) -> bytes | None:
+        """The bytes, where they are at hand."""
+        return self._content.cache.get(digest)
+
+    def read(self, found: Found) -> bytes:
+        """The bytes as they were pushed."""
+        try:
+            return self._content.read(Digest(found.digest))
+        except BlobUnknown as error:
+            raise ManifestUnknown(str(error), detail=error.detail) from error
+
+    def renew(self, caller: Caller, name: RepositoryName, digest: Digest) -> None:
+        """Renews the lease of a manifest that a client was told of, so that its index may count on it."""
+
+        def unit(connection: Connection) -> None:
+            found = self.find_on(connection, name, digest)
+            leases.renew(connection, found.repository_id, digest, self.lease)
+
+        self._database.write(unit)
+
+    def push(
+        self,
+        caller: Caller,
+        name: RepositoryName,
+        reference: Tag | Digest,
+        extra_tags: tuple[Tag, ...],
+        content_type: str,
+        content: bytes,
+    ) -> Pushed:
+        """Stores a manifest and points its tags at it, in one commit.
+
+        ManifestInvalid, ManifestTooLarge, DigestInvalid, ManifestBlobUnknown: nothing was changed.
+        """
+        if len(content) > self.limit:
+            raise ManifestTooLarge(f"manifest is larger than {self.limit} bytes", detail={"limit": self.limit})
+        digest = _checked_digest(reference, content)
+        manifest = parse_manifest(content, content_type)
+        pushed_tags = (reference, *extra_tags) if isinstance(reference, Tag) else extra_tags
+        values = self._values(caller, name, digest, manifest, content)
+        place = lambda path: self._content.storage.put_content(path, content)  # noqa: E731
+        entries = self._content.commit(
+            digest,
+            len(content),
+            place,
+            lambda connection: self._record(connection, caller, name, digest, manifest, pushed_tags, values),
+        )
+        self._content.cache.put(digest, content)
+        self._names.publish(entries)
+        return Pushed(digest, manifest.subject, pushed_tags)
+
+    def delete(self, caller: Caller, name: RepositoryName, digest: Digest) -> None:
+        """Deletes the manifest with the tags that point at it. ManifestInUse where an index of the repository has it."""
+
+        def unit(connection: Connection) -> list[Entry]:
+            found = self.find_on(connection, name, digest)
+            parent = blobs.needed_by(connection, found.repository_id, digest)
+            if parent is not None:
+                raise ManifestInUse(f"manifest is part of {parent}: delete that first", detail={"manifest": parent})
+            entries = []
+            for tag in tags.of_manifest(connection, found.id):
+                tags.remove(connection, caller, found.repository_id, tag)
+                entries.append(outbox.add(connection, "tag", name, tag))
+            manifests.remove(connection, found.id)
+            return [*entries, outbox.add(connection, "manifest", name, digest)]
+
+        self._names.publish(self._database.write(unit))
+
+    def delete_tag(self, caller: Caller, name: RepositoryName, tag: Tag) -> None:
+        """Removes one tag, never its manifest, never other tags on it."""
+
+        def unit(connection: Connection) -> Entry:
+            repository_id = repositories.find(connection, name)
+            if repository_id is None or not tags.remove(connection, caller, repository_id, tag):
+                raise TagUnknown(detail={"name": name, "tag": tag})
+            return outbox.add(connection, "tag", name, tag)
+
+        self._names.publish([self._database.write(unit)])
+
+    def _values(
+        self, caller: Caller, name: RepositoryName, digest: Digest, manifest: Manifest, content: bytes
+    ) -> dict[str, Any]:
+        return {
+            "digest": digest,
+            "media_type": manifest.media_type,
+            "size": len(content),
+            "content_size": sum(descriptor.size for _, descriptor in manifest.references()),
+            "artifact_type": manifest.artifact_type,
+            "config_media_type": manifest.config.media_type if manifest.config else "",
+            "subject": manifest.subject,
+            "annotations": _json(manifest.annotations),
+            "platforms": _json(self._platforms(name, manifest)),
+            "pushed_by": caller.account,
+            "pushed_from": caller.address,
+        }
+
+    def _platforms(self, name: RepositoryName, manifest: Manifest) -> list[str]:
+        config = manifest.config
+        if manifest.is_index:
+            return platforms.of_index(manifest)
+        if config is None or config.media_type not in IMAGE_CONFIGS:
+            return []
+        held = blobs.held(self._database.reader(), name, config.digest)
+        if held is None or held.size > platforms.LARGEST_CONFIG:
+            return []
+        try:
+            return platforms.of_config(self._content.read(config.digest, held.generation))
+        except BlobUnknown:
+            return []  # the object is gone: a push of the blob heals it, and this manifest stays what it is
+
+    def _record(
+        self,
+        connection: Connection,
+        caller: Caller,
+        name: RepositoryName,
+        digest: Digest,
+        manifest: Manifest,
+        pushed_tags: tuple[Tag, ...],
+        values: dict[str, Any],
+    ) -> list[Entry]:
+        repository_id = repositories.ensure(connection, name)
+        if not self._sparse:
+            _demand_references(connection, repository_id, manifest)
+        manifest_id, is_new = _add(connection, repository_id, manifest, values)
+        entries = [outbox.add(connection, "manifest", name, digest)] if is_new else []
+        for tag in pushed_tags:
+            tags.point(connection, caller, repository_id, tag, manifest_id, digest)
+            entries.append(outbox.add(connection, "tag", name, tag))
+        if not pushed_tags:
+            leases.renew(connection, repository_id, digest, self.lease)
+        return entries
+
+
+def _checked_digest(reference: Tag | Digest, content: bytes) -> Digest:
+    if isinstance(reference, Tag):
+        return Digest.of(content)
+    found = Digest.of(content, reference.algorithm)
+    if found != reference:
+        raise DigestInvalid(
+            "the manifest has another digest than the request names", detail={"wanted": reference, "found": found}
+        )
+    return found
+
+
+def _demand_references(connection: Connection, repository_id: int, manifest: Manifest) -> None:
+    """Every child and blob must be in the repository, inside the transaction that records the manifest."""
+    missing = []
+    for kind, descriptor in manifest.references():
+        if kind == "manifest":
+            there = manifests.find(connection, repository_id, descriptor.digest) is not None
+        else:
+            there = descriptor.foreign or blobs.size_in(connection, repository_id, descriptor.digest) is not None
+        if not there:
+            missing.append({"digest": descriptor.digest})
+    if missing:
+        told = ", ".join(item["digest"] for item in missing[:3])
+        raise ManifestBlobUnknown(
+            f"the repository does not hold {told}" + (" and more" if len(missing) > 3 else "") + ": push it first",
+            detail=missing[:MISSING_TOLD],
+        )
+
+
+def _add(
+    connection: Connection, repository_id: int, manifest: Manifest, values: dict[str, Any]
+) -> tuple[int, bool]:
+    references = [
+        Reference(kind, descriptor.digest, descriptor.size, descriptor.media_type)
+        for kind, descriptor in manifest.references()
+    ]
+    manifest_id = manifests.add(connection, repository_id, {**values, "pushed_at": connection.now()}, references)
+    if manifest_id is not None:
+        return manifest_id, True
+    held = manifests.find(connection, repository_id, values["digest"])
+    assert held is not None
+    if held[2] != manifest.media_type:
+        raise ManifestInvalid(f"this manifest is held as {held[2]}, which cannot be changed to {manifest.media_type}")
+    return held[0], False
+
+
+def _json(document: object) -> str:
+    return msgspec.json.encode(document).decode()

@@ -1,0 +1,107 @@
+"""The tree's names, brought after each commit to what the database says.
+
+Tags and manifest entries are committed first, with an outbox entry in the same commit. Their objects follow before the
+answer, and become durable in batches; only then the outbox entry goes. Whatever stops a process in between, the next
+one finds the entry and brings the object to its row's current value.
+
+No lock serialises two writers of one name. Each reads the row again after it has written, and writes again when the row
+has changed: whoever writes the object last has, after that, seen the row that it wrote.
+"""
+
+import threading
+from collections.abc import Iterable
+
+import structlog
+
+from orlop.database import manifests, outbox, tags
+from orlop.database.connection import Connection
+from orlop.database.engine import Database
+from orlop.database.outbox import Entry
+from orlop.domain.digest import Digest
+from orlop.domain.name import RepositoryName, Tag
+from orlop.storage.base import Storage
+from orlop.storage.layout import split_name
+
+log = structlog.get_logger("orlop.names")
+
+BATCH = 1000
+
+
+class Names:
+    """Writes tags and manifest entries to the tree."""
+
+    def __init__(self, storage: Storage, database: Database) -> None:
+        self._storage = storage
+        self._database = database
+        # Ids of entries whose object this process has written: all that is left to do is to sync it.
+        self._written: set[int] = set()
+        self._drain = threading.Lock()
+
+    def publish(self, entries: Iterable[Entry]) -> None:
+        """Brings the objects of these entries to their rows' current value. An object that can't be written now is
+        left to `drain`: its name is committed and holds."""
+        for entry in entries:
+            try:
+                self._bring(entry)
+            except OSError as error:
+                log.error("a name could not be written to the tree yet", path=self._path(entry), reason=str(error))
+            else:
+                self._written.add(entry.id)
+
+    def drain(self, *, foreign: bool = False) -> int:
+        """Makes written objects durable and takes their entries off the outbox; how many.
+
+        `foreign`: deal also with entries that this process has not written itself, as at start-up.
+        """
+        with self._drain:
+            total = 0
+            while entries := self._batch(foreign):
+                total += self._finish(entries)
+                if len(entries) < BATCH:
+                    break
+            return total
+
+    def _batch(self, foreign: bool) -> list[Entry]:
+        pending = outbox.pending(self._database.reader(), BATCH)
+        return pending if foreign else [entry for entry in pending if entry.id in self._written]
+
+    def _finish(self, entries: list[Entry]) -> int:
+        for entry in entries:
+            if entry.id not in self._written:
+                self._bring(entry)
+        self._storage.sync({self._path(entry) for entry in entries})
+        self._database.write(lambda connection: outbox.done(connection, entries))
+        self._written.difference_update(entry.id for entry in entries)
+        return len(entries)
+
+    def _bring(self, entry: Entry) -> None:
+        path = self._path(entry)
+        written: str | None = None
+        first = True
+        while first or self._current(entry) != written:
+            first = False
+            written = self._current(entry)
+            if written is not None:
+                self._storage.put_content(path, written.encode(), durable=False)
+            else:
+                self._remove(path)
+
+    def _remove(self, path: str) -> None:
+        try:
+            self._storage.remove(path)
+        except FileNotFoundError:
+            return
+
+    def _current(self, entry: Entry) -> str | None:
+        connection: Connection = self._database.reader()
+        name = RepositoryName(entry.repository)
+        if entry.kind == "tag":
+            return tags.current(connection, name, Tag(entry.name))
+        found = manifests.by_digest(connection, name, Digest(entry.name))
+        return found.media_type if found else None
+
+    def _path(self, entry: Entry) -> str:
+        namespace, repository = split_name(entry.repository)
+        if entry.kind == "tag":
+            return self._storage.tag_path(namespace, repository, entry.name)
+        return self._storage.manifest_entry_path(namespace, repository, Digest(entry.name))

@@ -1,0 +1,76 @@
+"""Referrers: manifests that name another one as their subject.
+
+Clients of registries without this API keep such a list themselves, as an index under the tag `sha256-<hex>` (the
+specification's referrers tag schema). What was pushed so is listed too.
+"""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from orlop.database import manifests, repositories
+from orlop.database.connection import Connection
+from orlop.database.engine import Database
+from orlop.domain import strict_json
+from orlop.domain.caller import Caller
+from orlop.domain.digest import Digest
+from orlop.domain.manifest import INDEXES
+from orlop.domain.name import RepositoryName, Tag
+from orlop.registry.manifests import Manifests
+
+Descriptor = dict[str, Any]
+
+
+class Page(NamedTuple):
+    """Descriptors in the order of their digests, and whether there are more."""
+
+    descriptors: list[Descriptor]
+    more: bool
+
+
+class Referrers:
+    def __init__(self, database: Database, pushed: Manifests) -> None:
+        self._database = database
+        self._manifests = pushed
+
+    def page(
+        self, caller: Caller, name: RepositoryName, subject: Digest, *, artifact_type: str, last: str, count: int
+    ) -> Page:
+        """Up to `count` referrers after the digest `last`. Empty for what the registry does not know.
+
+        An empty `artifact_type` means any.
+        """
+        with self._database.snapshot() as connection:
+            repository_id = repositories.find(connection, name)
+            if repository_id is None:
+                return Page([], False)
+            rows = manifests.referrers(
+                connection, repository_id, subject, artifact_type=artifact_type, last=last, count=count + 1
+            )
+            found = {row.digest: _descriptor(row) for row in rows}
+            for descriptor in self._fallback(connection, name, repository_id, subject):
+                if descriptor["digest"] > last and artifact_type in ("", descriptor.get("artifactType", "")):
+                    found.setdefault(descriptor["digest"], descriptor)
+        ordered = [found[digest] for digest in sorted(found)]
+        return Page(ordered[:count], len(ordered) > count)
+
+    def _fallback(
+        self, connection: Connection, name: RepositoryName, repository_id: int, subject: Digest
+    ) -> list[Descriptor]:
+        """What the index under the fallback tag lists and the repository holds."""
+        tag = Tag(f"{subject.algorithm}-{subject.hex}"[:128])
+        index = manifests.by_tag(connection, name, tag)
+        if index is None or index.media_type not in INDEXES:
+            return []
+        children = strict_json.loads(self._manifests.read(index))["manifests"]
+        return [child for child in children if manifests.find(connection, repository_id, child["digest"]) is not None]
+
+
+def _descriptor(row: manifests.Referrer) -> Descriptor:
+    descriptor: Descriptor = {"mediaType": row.media_type, "digest": row.digest, "size": row.size}
+    if row.artifact_type:
+        descriptor["artifactType"] = row.artifact_type
+    annotations = msgspec.json.decode(row.annotations)
+    if annotations:
+        descriptor["annotations"] = annotations
+    return descriptor

@@ -1,0 +1,277 @@
+"""Uploads: sessions in which a blob arrives, in one piece or in chunks.
+
+An upload's object in the store tells how many bytes it holds; its row remembers the digest of what it held when the last
+request ended, so that the usual PATCH and empty PUT need not read anything again.
+"""
+
+import secrets
+import threading
+from collections import OrderedDict
+
+from orlop.database import blobs, leases, repositories, uploads
+from orlop.database.connection import Connection
+from orlop.database.uploads import Upload
+from orlop.domain.caller import Caller
+from orlop.domain.digest import Digest, Hasher, new_hasher
+from orlop.domain.errors import DigestInvalid, UploadBusy, UploadOutOfOrder, UploadUnknown
+from orlop.domain.name import RepositoryName
+from orlop.registry.content import SMALL, Content
+from orlop.registry.space import Room
+from orlop.storage.base import Buffer, Writer
+
+WRITEBACK = 8 * 1024 * 1024
+"""Bytes after which the disk is told to begin: the last sync finds little left to do then."""
+
+HASHERS = 1024
+
+
+class OpenUpload:
+    """An upload that one request is writing to. `write` and `hash` may run side by side, each in order."""
+
+    def __init__(self, upload: Upload, name: RepositoryName, writer: Writer, hasher: Hasher | None) -> None:
+        self.id = upload.id
+        self.name = name
+        self.row = upload
+        self.algorithm = upload.algorithm
+        self.begun_at = writer.size
+        self.size = self.begun_at
+        self.writer = writer
+        self.hasher = hasher
+        self._written_back = self.size
+
+    def write(self, buffers: list[Buffer]) -> None:
+        """Appends to the object. OSError: the disk would not take it."""
+        self.writer.writev(buffers)
+        self.size += sum(map(len, buffers))
+        if self.size - self._written_back >= WRITEBACK:
+            self.writer.start_writeback(self._written_back, self.size - self._written_back)
+            self._written_back = self.size
+
+    def hash(self, buffers: list[Buffer]) -> None:
+        if self.hasher is not None:
+            for buffer in buffers:
+                self.hasher.update(buffer)
+
+    def digest(self) -> str:
+        """The hex of the digest so far, empty where it isn't known."""
+        return self.hasher.hexdigest() if self.hasher is not None else ""
+
+
+class Uploads:
+    """Starts, continues, finishes and ends uploads."""
+
+    def __init__(self, content: Content, room: Room, *, lifetime: int, lease: int) -> None:
+        """`lifetime` of an idle upload and `lease` of a new blob in milliseconds."""
+        self._content = content
+        self._storage = content.storage
+        self._database = content.database
+        self.room = room
+        self._lifetime = lifetime
+        self._lease = lease
+        self._hashers = _Hashers()
+
+    def start(self, caller: Caller, name: RepositoryName, algorithm: str = "sha256") -> str:
+        """A new upload's id: 160 random bits."""
+        self.room.check()
+        upload_id = secrets.token_hex(20)
+
+        def unit(connection: Connection) -> None:
+            repository_id = repositories.ensure(connection, name)
+            uploads.start(connection, upload_id, repository_id, caller.account, algorithm, self._lifetime)
+
+        self._database.write(unit)
+        return upload_id
+
+    def size(self, caller: Caller, name: RepositoryName, upload_id: str) -> int:
+        """How many bytes the upload holds."""
+        self._find(caller, name, upload_id)
+        return self._held(upload_id)
+
+    def open(self, caller: Caller, name: RepositoryName, upload_id: str, offset: int | None = None) -> OpenUpload:
+        """The upload, for writing at its end. `suspend`, `finish` or `close` must follow.
+
+        UploadBusy: another request writes to it. UploadOutOfOrder: `offset` is not its end.
+        """
+        row = self._find(caller, name, upload_id)
+        writer = self._writer(upload_id)
+        size = writer.size
+        if offset is not None and offset != size:
+            writer.close()
+            raise UploadOutOfOrder(size)
+        return OpenUpload(row, name, writer, self._hashers.take(upload_id, size, row.algorithm))
+
+    def suspend(self, upload: OpenUpload) -> None:
+        """Ends a request's writing; the upload goes on at its `size`."""
+        try:
+            upload.size = upload.writer.size
+            hex_ = upload.digest()
+            known = self._database.write(
+                lambda connection: uploads.advance(connection, upload.id, upload.size, hex_, self._lifetime)
+            )
+        finally:
+            self.close(upload)
+        if not known:
+            self._discard(upload.id)
+            raise UploadUnknown
+
+    def close(self, upload: OpenUpload) -> None:
+        """Lets go of the upload without recording anything, as when its request was cut."""
+        if upload.hasher is not None and upload.size == upload.writer.size:
+            self._hashers.keep(upload.id, upload.size, upload.hasher)
+        upload.writer.close()
+
+    def finish(self, caller: Caller, upload: OpenUpload, digest: Digest) -> None:
+        """Makes the upload a blob of its repository.
+
+        DigestInvalid: its content has another digest. It stays open then, as it was before this request.
+        """
+        try:
+            found = self._digest(upload, digest.algorithm)
+            if found != digest:
+                self._undo(upload)
+                raise _mismatch(digest, found)
+            upload.writer.sync()
+            self._content.commit(
+                digest,
+                upload.size,
+                lambda path: self._storage.move(self._storage.upload_path(upload.id), path),
+                lambda connection: self._record(connection, upload, digest),
+            )
+        finally:
+            self.close(upload)
+        self._discard(upload.id)
+
+    def finish_small(
+        self, caller: Caller, name: RepositoryName, upload_id: str, content: bytes, digest: Digest
+    ) -> None:
+        """`finish` for an upload that holds nothing yet and whose content is at hand: no object in between."""
+        row = self._find(caller, name, upload_id)
+        self._put(name, content, digest, row)
+
+    def create(self, caller: Caller, name: RepositoryName, content: bytes, digest: Digest) -> None:
+        """Makes content at hand a blob at once, without a session."""
+        self._put(name, content, digest, None)
+
+    def cancel(self, caller: Caller, name: RepositoryName, upload_id: str) -> None:
+        """Ends the upload and drops its bytes."""
+        self._find(caller, name, upload_id)
+        if not self._database.write(lambda connection: uploads.end(connection, upload_id)):
+            raise UploadUnknown
+        self._discard(upload_id)
+
+    def expire(self) -> int:
+        """Ends the uploads whose time is over; how many."""
+        expired = uploads.expired(self._database.reader())
+        for upload_id in expired:
+            self._database.write(lambda connection, upload_id=upload_id: uploads.end(connection, upload_id))  # type: ignore[misc]
+            self._discard(upload_id)
+        return len(expired)
+
+    def holds_nothing(self, upload_id: str) -> bool:
+        return not self._storage.exists(self._storage.upload_path(upload_id))
+
+    def _put(self, name: RepositoryName, content: bytes, digest: Digest, row: Upload | None) -> None:
+        found = Digest.of(content, digest.algorithm)
+        if found != digest:
+            raise _mismatch(digest, found)
+
+        def record(connection: Connection) -> None:
+            repository_id = row.repository_id if row else repositories.ensure(connection, name)
+            if row is not None and not uploads.end(connection, row.id):
+                raise UploadUnknown
+            self._link(connection, repository_id, digest)
+
+        self._content.commit(
+            digest, len(content), lambda path: self._storage.put_content(path, content), record
+        )
+        if len(content) <= SMALL:
+            self._content.cache.put(digest, content)
+
+    def _record(self, connection: Connection, upload: OpenUpload, digest: Digest) -> None:
+        if not uploads.end(connection, upload.id):
+            raise UploadUnknown  # cancelled meanwhile
+        self._link(connection, upload.row.repository_id, digest)
+
+    def _link(self, connection: Connection, repository_id: int, digest: Digest) -> None:
+        blobs.link(connection, repository_id, digest)
+        leases.renew(connection, repository_id, digest, self._lease)
+
+    def _find(self, caller: Caller, name: RepositoryName, upload_id: str) -> Upload:
+        row = uploads.find(self._database.reader(), upload_id, name, caller.account)
+        if row is None:
+            raise UploadUnknown
+        return row
+
+    def _held(self, upload_id: str) -> int:
+        try:
+            return self._storage.get_size(self._storage.upload_path(upload_id))
+        except FileNotFoundError:
+            return 0  # nothing has arrived yet
+
+    def _writer(self, upload_id: str) -> Writer:
+        path = self._storage.upload_path(upload_id)
+        try:
+            try:
+                return self._storage.open_writer(path, append=True)
+            except FileNotFoundError:
+                return self._storage.open_writer(path)
+        except BlockingIOError as error:
+            raise UploadBusy from error
+
+    def _digest(self, upload: OpenUpload, algorithm: str) -> Digest:
+        row = upload.row
+        if algorithm == upload.algorithm:
+            if upload.hasher is not None:
+                return Digest(f"{algorithm}:{upload.hasher.hexdigest()}")
+            if row.hashed_hex and row.hashed_size == upload.size:
+                return Digest(f"{algorithm}:{row.hashed_hex}")
+        hasher = new_hasher(algorithm)
+        for piece in self._storage.stream_read(self._storage.upload_path(upload.id)):
+            hasher.update(piece)
+        return Digest.from_hasher(algorithm, hasher)
+
+    def _undo(self, upload: OpenUpload) -> None:
+        """Drops what the refused request had appended, so that it can be sent again as it was."""
+        if upload.size != upload.begun_at:
+            upload.writer.truncate(upload.begun_at)
+            upload.size = upload.begun_at
+            upload.hasher = None
+
+    def _discard(self, upload_id: str) -> None:
+        self._hashers.drop(upload_id)
+        try:
+            self._storage.remove(self._storage.upload_path(upload_id).rpartition("/")[0])
+        except FileNotFoundError:
+            return
+
+
+class _Hashers:
+    """Hash states of uploads between two chunks. Only a saving: without one, the upload is read again when it ends."""
+
+    def __init__(self) -> None:
+        self._states: OrderedDict[str, tuple[int, Hasher]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, upload_id: str, size: int, algorithm: str) -> Hasher | None:
+        """The state after `size` bytes, where it is known."""
+        with self._lock:
+            held = self._states.pop(upload_id, None)
+        if size == 0:
+            return new_hasher(algorithm)
+        return held[1] if held is not None and held[0] == size else None
+
+    def keep(self, upload_id: str, size: int, hasher: Hasher) -> None:
+        with self._lock:
+            self._states[upload_id] = (size, hasher)
+            if len(self._states) > HASHERS:
+                self._states.popitem(last=False)
+
+    def drop(self, upload_id: str) -> None:
+        with self._lock:
+            self._states.pop(upload_id, None)
+
+
+def _mismatch(wanted: Digest, found: Digest) -> DigestInvalid:
+    return DigestInvalid(
+        "the content has another digest than the request names", detail={"wanted": wanted, "found": found}
+    )
