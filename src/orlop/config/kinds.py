@@ -1,0 +1,185 @@
+"""The kinds of value that a setting can have: how each is read from text or TOML, and shown again.
+
+A kind is written beside the field, in its `Annotated` type. `read` raises a ValueError that says what is wrong and what
+to write instead; `show` gives a value that TOML has and that `read` takes back.
+"""
+
+import re
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from orlop.config.address import Address
+from orlop.config.quantities import FreeFloor, format_duration, format_size, parse_duration, parse_size
+
+
+class Kind(Protocol):
+    """Reads and shows the values of one setting."""
+
+    def read(self, value: object) -> Any:
+        """The setting's value, from TOML data or from the text of a variable or option."""
+        ...
+
+    def show(self, value: Any) -> str | bool:
+        """The value as `read` takes it back."""
+        ...
+
+
+class Text:
+    """Text of one line, perhaps empty; paths among it."""
+
+    def read(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError("must be text in quotes")
+        if any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in value):
+            raise ValueError("holds a control character or is not UTF-8")
+        return value
+
+    def show(self, value: str) -> str:
+        return value
+
+
+class Needed(Text):
+    """Text that must not be empty."""
+
+    def read(self, value: object) -> str:
+        if value == "":
+            raise ValueError("must not be empty; leave the setting out for its default")
+        return super().read(value)
+
+
+class Choice(Text):
+    def __init__(self, *choices: str) -> None:
+        self.choices = choices
+
+    def read(self, value: object) -> str:
+        if value not in self.choices:
+            raise ValueError(f"must be one of {', '.join(self.choices)}")
+        return str(value)
+
+
+class Flag:
+    """True or false; variables and options also say yes, no, on, off, 1, 0."""
+
+    words = {word: True for word in ("true", "yes", "on", "1")} | {word: False for word in ("false", "no", "off", "0")}
+
+    def read(self, value: object) -> bool:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in self.words:
+            return self.words[value.lower()]
+        raise ValueError("must be true or false")
+
+    def show(self, value: bool) -> bool:
+        return value
+
+
+class Listen(Text):
+    """An address to listen on, or empty where `optional`."""
+
+    def __init__(self, *, optional: bool = False) -> None:
+        self.optional = optional
+
+    def read(self, value: object) -> str:
+        text = super().read(value)
+        return "" if self.optional and not text else str(Address.parse(text))
+
+
+class Size:
+    """Bytes, from `smallest` to `largest`."""
+
+    def __init__(self, smallest: int, largest: int) -> None:
+        self.smallest, self.largest = smallest, largest
+
+    def read(self, value: object) -> int:
+        size = parse_size(value)
+        if not self.smallest <= size <= self.largest:
+            raise ValueError(f"must be from {format_size(self.smallest)} to {format_size(self.largest)}")
+        return size
+
+    def show(self, value: int) -> str:
+        return format_size(value)
+
+
+class Duration:
+    """Seconds; `zero` says whether there may be none."""
+
+    def __init__(self, *, zero: bool = False) -> None:
+        self.zero = zero
+
+    def read(self, value: object) -> float:
+        seconds = parse_duration(value)
+        if seconds == 0 and not self.zero:
+            raise ValueError("must be more than 0")
+        return seconds
+
+    def show(self, value: float) -> str:
+        return format_duration(value)
+
+
+class Floor:
+    def read(self, value: object) -> FreeFloor:
+        return FreeFloor.parse(value)
+
+    def show(self, value: FreeFloor) -> str:
+        return str(value)
+
+
+class PublicUrl(Text):
+    """`https://host[:port]`: clients append `/v2/…` themselves, so a path or query could never work."""
+
+    def read(self, value: object) -> str:
+        text = super().read(value)
+        if not text:
+            return text
+        form = "write https://HOST or https://HOST:PORT"
+        if not re.fullmatch(r"https?://[!-~]+", text):
+            raise ValueError(form)
+        parts = urlsplit(text)
+        if parts.path.strip("/") or "?" in text or "#" in text or parts.username is not None:
+            raise ValueError(f"must have no path, query or user; {form}")
+        default = 443 if parts.scheme == "https" else 80
+        authority = parts.netloc if re.search(r":[0-9]*$", parts.netloc) else f"{parts.netloc}:{default}"
+        Address.parse(authority)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+class StorageUrl(Text):
+    """`file:PATH` or `memory:`; empty means the default beside the data."""
+
+    def read(self, value: object) -> str:
+        text = super().read(value)
+        scheme, colon, rest = text.partition(":")
+        if text in ("", "memory:"):
+            return text
+        if colon and scheme == "file":
+            return f"file:{_path_of_url(rest, 'file')}"
+        raise ValueError("unknown kind of storage; write file:PATH or memory:")
+
+
+class DatabaseUrl(Text):
+    """`sqlite:PATH`; empty means the default beside the data."""
+
+    def read(self, value: object) -> str:
+        text = super().read(value)
+        scheme, colon, rest = text.partition(":")
+        if not text:
+            return text
+        if colon and scheme == "sqlite":
+            return f"sqlite:{_path_of_url(rest, 'sqlite')}"
+        if scheme.partition("+")[0] in ("postgresql", "postgres"):
+            raise ValueError("PostgreSQL is not built yet; write sqlite:PATH")
+        raise ValueError("unknown kind of database; write sqlite:PATH")
+
+
+def _path_of_url(rest: str, scheme: str) -> str:
+    """The path after `scheme:`. Two slashes would begin a host, and tools disagree on what three or four mean."""
+    if not rest:
+        raise ValueError(f"no path; write {scheme}:PATH")
+    if rest.startswith("//"):
+        raise ValueError(f"the path follows the colon at once; write {scheme}:/{rest.lstrip('/')}")
+    return rest
+
+
+def redact(text: str) -> str:
+    """The text without the passwords that URLs in it may hold."""
+    return re.sub(r"(//[^/\s:@]*):[^/\s]*@", r"\1:***@", text)

@@ -1,0 +1,126 @@
+"""Every setting, with its default and what it is for. The text below a field is what it promises to an operator.
+
+`docs/howto/configuration.md` explains each of them, and a test compares the two.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from orlop.config.address import Address
+from orlop.config.kinds import DatabaseUrl, Duration, Floor, Listen, Needed, PublicUrl, Size, StorageUrl, Text
+from orlop.config.quantities import DEFAULT_FREE_FLOOR, FreeFloor
+
+
+class StorageSettings(msgspec.Struct, frozen=True):
+    """Where the bytes are."""
+
+    url: Annotated[str, StorageUrl()] = ""
+    """Where the content is kept: `file:PATH`, or `memory:` for a registry that forgets. Default: `store` in `data`."""
+    free_floor: Annotated[FreeFloor, Floor()] = DEFAULT_FREE_FLOOR
+    """Space that uploads leave free on the disk, as a size or as `5%` of it. Default: the lesser of 1 GiB and 5%."""
+    allow_network_filesystem: bool = False
+    """Accept a folder on NFS, SMB or the like, whose locks and syncs may not hold what they promise."""
+
+
+class DatabaseSettings(msgspec.Struct, frozen=True):
+    """What answers."""
+
+    url: Annotated[str, DatabaseUrl()] = ""
+    """The database, `sqlite:PATH` on a local disk. Default: `orlop.db` in `data`; a temporary file beside `memory:`."""
+
+
+class AccessSettings(msgspec.Struct, frozen=True):
+    """Who may do what."""
+
+    mode: Literal["open"] = "open"
+    """`open`: everyone who reaches the registry may pull, push and delete."""
+
+
+class LogSettings(msgspec.Struct, frozen=True):
+    """What is written to standard error."""
+
+    format: Literal["auto", "text", "json"] = "auto"
+    """`text` for people, `json` with one object a line, `auto` for text on a terminal and JSON otherwise."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least severe messages that are written."""
+
+
+class MetricsSettings(msgspec.Struct, frozen=True):
+    """Metrics for Prometheus."""
+
+    listen: Annotated[str, Listen(optional=True)] = ""
+    """An address of its own for `/metrics`, `HOST:PORT`. Default: on the main address."""
+
+
+class TlsSettings(msgspec.Struct, frozen=True):
+    """HTTPS without a proxy."""
+
+    cert: Annotated[str, Text()] = ""
+    """A PEM file with the certificate and its chain. Without it the registry speaks plain HTTP."""
+    key: Annotated[str, Text()] = ""
+    """The PEM file with the certificate's private key, without a passphrase."""
+
+
+class LimitsSettings(msgspec.Struct, frozen=True):
+    """Sizes in bytes and durations in seconds, once read."""
+
+    manifest_size: Annotated[int, Size(1 << 10, 64 << 20)] = 4 << 20
+    """The largest manifest that is accepted."""
+    header_timeout: Annotated[float, Duration()] = 10.0
+    """How long a client may take to send a request's headers."""
+    idle_timeout: Annotated[float, Duration()] = 75.0
+    """How long a connection without a request is kept open."""
+    transfer_timeout: Annotated[float, Duration()] = 60.0
+    """How long an upload or download may go without a byte of progress."""
+    drain_timeout: Annotated[float, Duration(zero=True)] = 30.0
+    """How long running transfers may go on after SIGTERM."""
+    upload_lifetime: Annotated[float, Duration()] = 7 * 86400.0
+    """How long an unfinished upload can be resumed after its last byte."""
+    lease: Annotated[float, Duration()] = 86400.0
+    """How long a blob or manifest that nothing names yet is kept for the client that pushed it or asked for it."""
+    sparse: bool = False
+    """Accept an index or manifest whose children or layers are not here."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """The settings of one registry, valid once they come from `load`."""
+
+    listen: Annotated[str, Listen()] = "127.0.0.1:5000"
+    """Where the registry is served, `HOST:PORT`; port 0 is any free one."""
+    public_url: Annotated[str, PublicUrl()] = ""
+    """The address that clients use, `https://HOST[:PORT]`, where it is not `listen`. Default: locations are relative."""
+    data: Annotated[str, Needed()] = "./data"
+    """The folder for everything that the registry keeps, made if it is not there."""
+    allow_anonymous_push: bool = False
+    """Listen beyond this machine although everyone who reaches the registry may push and delete."""
+    storage: StorageSettings = StorageSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    access: AccessSettings = AccessSettings()
+    log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    tls: TlsSettings = TlsSettings()
+    limits: LimitsSettings = LimitsSettings()
+
+    @property
+    def address(self) -> Address:
+        """`listen`, taken apart."""
+        return Address.parse(self.listen)
+
+    @property
+    def metrics_address(self) -> Address | None:
+        """`metrics.listen`, taken apart; None where metrics are on the main address."""
+        return Address.parse(self.metrics.listen) if self.metrics.listen else None
+
+    @property
+    def storage_url(self) -> str:
+        """`storage.url`, or its default: `file:PATH` or `memory:`."""
+        return self.storage.url or f"file:{Path(self.data) / 'store'}"
+
+    @property
+    def database_url(self) -> str:
+        """`database.url`, or its default; `sqlite:` with no path stands for a temporary file, beside `memory:`."""
+        if self.database.url or self.storage_url == "memory:":
+            return self.database.url or "sqlite:"
+        return f"sqlite:{Path(self.data) / 'orlop.db'}"
