@@ -7,6 +7,7 @@ request ended, so that the usual PATCH and empty PUT need not read anything agai
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 from orlop.database import blobs, leases, repositories, uploads
 from orlop.database.connection import Connection
@@ -38,14 +39,19 @@ class OpenUpload:
         self.writer = writer
         self.hasher = hasher
         self._written_back = self.size
+        self.on_write: Callable[[int], None] | None = None
 
     def write(self, buffers: list[Buffer]) -> None:
         """Appends to the object. OSError: the disk would not take it."""
         self.writer.writev(buffers)
-        self.size += sum(map(len, buffers))
+        written = sum(map(len, buffers))
+        self.size += written
+        if self.on_write is not None:
+            self.on_write(written)
         if self.size - self._written_back >= WRITEBACK:
             self.writer.start_writeback(self._written_back, self.size - self._written_back)
             self._written_back = self.size
+        self.on_write: Callable[[int], None] | None = None
 
     def hash(self, buffers: list[Buffer]) -> None:
         if self.hasher is not None:

@@ -1,0 +1,5 @@
+"""`python -m orlop`."""
+
+from orlop.cli import main
+
+main()

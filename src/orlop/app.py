@@ -1,0 +1,122 @@
+"""The composition root: everything that a registry is made of, put together by hand."""
+
+import contextlib
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from orlop.config import Settings
+from orlop.database.engine import Database
+from orlop.database.upgrade import prepare
+from orlop.domain.errors import StoreRefused
+from orlop.maintenance import identity
+from orlop.registry.blobs import Blobs
+from orlop.registry.content import Content
+from orlop.registry.manifests import Manifests
+from orlop.registry.names import Names
+from orlop.registry.pulls import Pulls
+from orlop.registry.referrers import Referrers
+from orlop.registry.repositories import Repositories
+from orlop.registry.space import Room
+from orlop.registry.uploads import Uploads
+from orlop.storage.base import Storage
+from orlop.storage.location import open_storage
+
+
+class App:
+    """One open registry: its store, its database, and what clients may ask of them."""
+
+    def __init__(self, settings: Settings, storage: Storage, database: Database) -> None:
+        limits = settings.limits
+        lease = milliseconds(limits.lease)
+        self.settings = settings
+        self.storage = storage
+        self.database = database
+        self.content = Content(storage, database)
+        self.names = Names(storage, database)
+        self.room = Room(storage, _floor(settings, storage))
+        self.blobs = Blobs(self.content, lease)
+        self.uploads = Uploads(
+            self.content, self.room, lifetime=milliseconds(limits.upload_lifetime), lease=lease
+        )
+        self.manifests = Manifests(
+            self.content, self.names, limit=limits.manifest_size, lease=lease, sparse=limits.sparse
+        )
+        self.referrers = Referrers(database, self.manifests)
+        self.repositories = Repositories(database)
+        self.pulls = Pulls(database)
+
+
+@contextlib.contextmanager
+def open_app(settings: Settings) -> Iterator[App]:
+    """Opens the registry that the settings describe, and closes it after the block.
+
+    StoreRefused, StorageRefused: it cannot be served as it is; the message names the remedy.
+    """
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(data_lock(settings))
+        storage = open_storage(
+            settings.storage_url, allow_network_filesystem=settings.storage.allow_network_filesystem
+        )
+        stack.callback(storage.close)
+        path = stack.enter_context(database_path(settings))
+        prepare(path)
+        database = Database(path)
+        stack.callback(database.close)
+        identity.check(storage, database)
+        app = App(settings, storage, database)
+        app.names.drain(foreign=True)
+        identity.mark(storage, database)
+        yield app
+        app.pulls.flush()
+        app.names.drain(foreign=True)
+        identity.mark(storage, database)
+
+
+@contextlib.contextmanager
+def data_lock(settings: Settings) -> Iterator[None]:
+    """The data folder, for one server alone."""
+    folder = Path(settings.data)
+    lock = folder / "orlop.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreRefused(
+            f"the data folder {folder} cannot be written ({error.strerror}): choose another with --data, or change its owner"
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            raise StoreRefused(
+                f"another server (process {owner}) runs on {folder}: stop it, or choose another folder with --data"
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def database_path(settings: Settings) -> Iterator[Path]:
+    """The SQLite file; a temporary one beside a store that forgets."""
+    path = settings.database_url.removeprefix("sqlite:")
+    if path:
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="orlop-") as folder:
+        yield Path(folder) / "orlop.db"
+
+
+def milliseconds(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+def _floor(settings: Settings, storage: Storage) -> int:
+    space = storage.free_space() if storage.capabilities.free_space else None
+    return settings.storage.free_floor.of(space.total) if space is not None else 0

@@ -1,0 +1,88 @@
+"""Whether a store and a database belong together: `orlop.json` in the tree, and the database's one row.
+
+A database that is not this store's, or older than it, would take the store's newer content for garbage.
+"""
+
+import uuid
+
+import msgspec
+
+from orlop.database import stores
+from orlop.database.engine import Database
+from orlop.domain.errors import StoreRefused
+from orlop.storage.base import Storage
+
+FORMAT = 1
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What `orlop.json` says."""
+
+    format: int
+    store_id: str
+    mark: int
+    """A count of commits that the database had reached when this was written."""
+    accounts: bool = False
+    """Whether the registry ever had accounts."""
+
+
+def check(storage: Storage, database: Database) -> None:
+    """Makes both anew where both are empty. StoreRefused: they do not belong together."""
+    tree = read(storage)
+    row = stores.read(database.reader())
+    if tree is None and row is None:
+        if _holds_content(storage):
+            raise StoreRefused("the store holds content and no orlop.json: run `orlop rebuild`")
+        create(storage, database)
+        return
+    if row is None:
+        raise StoreRefused("the database is empty, the store is not: run `orlop rebuild`, or restore the database")
+    if tree is None:
+        raise StoreRefused("the database describes another store than this empty one: check storage.url")
+    if tree.format > FORMAT:
+        raise StoreRefused(f"the store has format {tree.format}, newer than this version's {FORMAT}: install a newer version")
+    if tree.store_id != row.store_id:
+        raise StoreRefused("the database is another store's: check storage.url and database.url, or run `orlop rebuild`")
+    if tree.mark > row.mark:
+        raise StoreRefused("the database is older than the store: restore a newer one, or run `orlop rebuild`")
+
+
+def create(storage: Storage, database: Database, mark: int = 0) -> None:
+    """A new identity for both. The database first: a store without one is refused only where it holds content."""
+    store_id = uuid.uuid4().hex
+    database.write(lambda connection: stores.create(connection, store_id, mark))
+    write(storage, Identity(FORMAT, store_id, mark))
+
+
+def mark(storage: Storage, database: Database) -> None:
+    """Tells the tree how far the database has come."""
+    row = stores.read(database.reader())
+    tree = read(storage)
+    if row is not None and tree is not None and tree.mark != row.mark:
+        write(storage, msgspec.structs.replace(tree, mark=row.mark))
+
+
+def read(storage: Storage) -> Identity | None:
+    try:
+        content = storage.get_content(storage.store_path())
+    except FileNotFoundError:
+        return None
+    try:
+        return msgspec.json.decode(content, type=Identity)
+    except msgspec.DecodeError as error:
+        raise StoreRefused(f"orlop.json in the store cannot be read ({error}): run `orlop rebuild`") from error
+
+
+def write(storage: Storage, identity: Identity) -> None:
+    storage.put_content(storage.store_path(), msgspec.json.format(msgspec.json.encode(identity), indent=2) + b"\n")
+
+
+def _holds_content(storage: Storage) -> bool:
+    return any(_has_objects(storage, folder) for folder in ("blobs", storage.repositories, storage.images))
+
+
+def _has_objects(storage: Storage, folder: str) -> bool:
+    try:
+        return next(storage.walk(folder), None) is not None
+    except FileNotFoundError:
+        return False

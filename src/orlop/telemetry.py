@@ -1,0 +1,142 @@
+"""Logs and metrics."""
+
+import logging
+import sys
+import threading
+import time
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+REGISTRY = CollectorRegistry()
+"""All of the server's metrics. `docs/howto/metrics.md` lists them."""
+
+REQUESTS = Counter(
+    "orlop_requests", "Requests answered.", ["route", "method", "status"], registry=REGISTRY
+)
+DURATION = Histogram(
+    "orlop_request_seconds",
+    "Seconds from a request's headers to its answer, with the transfer of large bodies.",
+    ["route"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300),
+    registry=REGISTRY,
+)
+SENT = Counter("orlop_sent_bytes", "Bytes of bodies sent.", registry=REGISTRY)
+RECEIVED = Counter("orlop_received_bytes", "Bytes of bodies received.", registry=REGISTRY)
+CONNECTIONS = Gauge("orlop_connections", "Open client connections.", registry=REGISTRY)
+OUTBOX = Gauge("orlop_outbox_entries", "Names whose object in the tree may not be durable yet.", registry=REGISTRY)
+FREE = Gauge("orlop_storage_free_bytes", "Free bytes on the disk of the store.", registry=REGISTRY)
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def configure(form: str, level: str, stream: TextIO = sys.stderr) -> "AccessLog":
+    """Sets up logging: `form` is auto, text or json. Returns the log of requests."""
+    as_json = form == "json" or (form == "auto" and not stream.isatty())
+    processors: list[Any] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    if as_json:
+        processors.append(structlog.processors.JSONRenderer(serializer=_dumps))
+    else:
+        processors.append(structlog.dev.ConsoleRenderer(colors=stream.isatty()))
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=max(LEVELS[level], logging.WARNING), stream=stream, format="%(levelname)s %(name)s %(message)s")
+    return AccessLog(stream, as_json=as_json, enabled=LEVELS[level] <= LEVELS["info"])
+
+
+def _dumps(document: Any, **_: Any) -> str:
+    return msgspec.json.encode(document, enc_hook=str).decode()
+
+
+class AccessLog:
+    """One line for each request, written by a thread of its own: a slow reader of the log delays no request.
+
+    Lines wait for a fifth of a second at most. Secrets never get here: neither headers nor queries are logged.
+    """
+
+    INTERVAL = 0.2
+    MOST = 100_000
+
+    def __init__(self, stream: TextIO, *, as_json: bool, enabled: bool) -> None:
+        self._stream = stream
+        self._json = as_json
+        self._enabled = enabled
+        self._lines: list[tuple[Any, ...]] = []
+        self._encode = msgspec.json.Encoder().encode
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
+        if enabled:
+            self._thread.start()
+
+    def write(
+        self, request_id: str, address: str, account: str, method: str, path: str, route: str, status: int, size: int,
+        seconds: float, error: str,
+    ) -> None:  # fmt: skip
+        """Notes a request. Cheap: formatting is left to the thread."""
+        if self._enabled and len(self._lines) < self.MOST:
+            self._lines.append(
+                (time.time(), request_id, address, account, method, path, route, status, size, seconds, error)
+            )
+
+    def close(self) -> None:
+        """Writes what is noted."""
+        self._closing.set()
+        if self._enabled:
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._closing.wait(self.INTERVAL):
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        lines, self._lines = self._lines, []
+        if not lines:
+            return
+        form = self._as_json if self._json else self._as_text
+        try:
+            self._stream.write("".join(map(form, lines)))
+            self._stream.flush()
+        except (OSError, ValueError):
+            return  # nobody reads the log any more; the registry goes on
+
+    def _as_json(self, line: tuple[Any, ...]) -> str:
+        at, request_id, address, account, method, path, route, status, size, seconds, error = line
+        document = {
+            "event": "request",
+            "level": "info",
+            "timestamp": _timestamp(at),
+            "request_id": request_id,
+            "address": address,
+            "method": method,
+            "path": path[:1000],
+            "route": route,
+            "status": status,
+            "bytes": size,
+            "ms": round(seconds * 1000, 2),
+        }
+        if account:
+            document["account"] = account
+        if error:
+            document["error"] = error
+        return self._encode(document).decode() + "\n"
+
+    def _as_text(self, line: tuple[Any, ...]) -> str:
+        at, request_id, address, _, method, path, _, status, size, seconds, error = line
+        shown = path[:1000].encode("unicode_escape").decode("ascii")
+        told = f" ({error})" if error else ""
+        return f"{_timestamp(at)} {status} {method} {shown} {size} B {seconds * 1000:.1f} ms {address} {request_id}{told}\n"
+
+
+def _timestamp(at: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + f".{int(at % 1 * 1000):03}Z"

@@ -1,0 +1,80 @@
+"""What handlers use: the registry's use cases, the thread pools, and transfers."""
+
+import asyncio
+import re
+import sqlite3
+from collections.abc import Callable
+from typing import TypeVar
+
+from aiohttp.web import BaseRequest
+
+from orlop.app import App
+from orlop.database.connection import Connection
+from orlop.domain.caller import Caller
+from orlop.domain.errors import SizeInvalid
+from orlop.web.pools import Pools
+from orlop.web.transfer import Transfer, TransferStalled
+
+Result = TypeVar("Result")
+
+_LENGTH = re.compile(r"[0-9]{1,18}")
+
+
+class Edge:
+    """Shared by all handlers of one server."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.pools = Pools()
+        self.stall = app.settings.limits.transfer_timeout
+        self.transfer = Transfer(self.pools, self.stall)
+        self.call = self.pools.call
+        self.chores: dict[str, object] = {}
+        """How each chore of housekeeping last went."""
+
+    async def look_up(self, function: Callable[..., Result], *arguments: object) -> Result:
+        """Runs `function(connection, *arguments)`: on the loop, without a hop, where the database answers at once."""
+        try:
+            return function(self.app.database.hot(), *arguments)
+        except sqlite3.OperationalError:
+            return await self.call(lambda: function(self.app.database.reader(), *arguments))
+
+    async def body(self, request: BaseRequest, most: int) -> bytes | None:
+        """The whole body, or None where it is larger than `most` bytes; the connection must be closed then."""
+        length = content_length(request)
+        if length is not None and length > most:
+            return None
+        await accept_body(request)
+        pieces, size = [], 0
+        try:
+            async with asyncio.timeout(self.stall):
+                while not request.content.at_eof():
+                    piece = await request.content.readany()
+                    size += len(piece)
+                    if size > most:
+                        return None
+                    pieces.append(piece)
+        except TimeoutError as error:
+            raise TransferStalled from error
+        return b"".join(pieces)
+
+
+def caller_of(request: BaseRequest, request_id: str) -> Caller:
+    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
+    return Caller("", peer[0] if isinstance(peer, tuple) else "", request_id)
+
+
+def content_length(request: BaseRequest) -> int | None:
+    """The declared length of the body: None when it is chunked, 0 when there is none."""
+    text = request.headers.get("Content-Length")
+    if text is None:
+        return None if "Transfer-Encoding" in request.headers else 0
+    if _LENGTH.fullmatch(text) is None:
+        raise SizeInvalid("Content-Length is not a number of bytes")
+    return int(text)
+
+
+async def accept_body(request: BaseRequest) -> None:
+    """Tells a client that asked (`Expect: 100-continue`) to send its body: only after everything else was checked."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")

@@ -1,0 +1,82 @@
+"""What a server does now and then, beside its requests."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import NamedTuple, Self
+
+import structlog
+
+from orlop import telemetry
+from orlop.database import leases, outbox
+from orlop.maintenance import identity
+from orlop.web.edge import Edge
+
+log = structlog.get_logger("orlop.housekeeping")
+
+
+class Chore(NamedTuple):
+    """Something that is done every `seconds`; it runs in a thread unless it is the loop's own."""
+
+    name: str
+    seconds: float
+    do: Callable[[], object]
+
+
+class Record(NamedTuple):
+    """How a chore last went: for `/api/v1/status`."""
+
+    at: float
+    seconds: float
+    error: str
+
+
+class Housekeeping:
+    """Runs the chores while its block lasts. A chore that fails is logged and tried again at its next turn."""
+
+    def __init__(self, edge: Edge, cut_slow_headers: Callable[[float], None]) -> None:
+        app = edge.app
+        self._edge = edge
+        self._cut = lambda: cut_slow_headers(app.settings.limits.header_timeout)
+        self.chores = (
+            Chore("sync names", 1.0, self._sync_names),
+            Chore("record pulls", 60.0, app.pulls.flush),
+            Chore("end uploads", 60.0, app.uploads.expire),
+            Chore("expire leases", 600.0, lambda: app.database.write(leases.expire)),
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._repeat(chore)) for chore in self.chores]
+        self._tasks.append(asyncio.create_task(self._watch_headers()))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _repeat(self, chore: Chore) -> None:
+        while True:
+            await asyncio.sleep(chore.seconds)
+            started = time.time()
+            error = ""
+            try:
+                await self._edge.call(chore.do)
+            except Exception as failure:
+                error = str(failure) or type(failure).__name__
+                log.error("a chore failed", chore=chore.name, reason=error)
+            self._edge.chores[chore.name] = Record(started, time.time() - started, error)
+
+    async def _watch_headers(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            self._cut()
+
+    def _sync_names(self) -> None:
+        app = self._edge.app
+        if app.names.drain():
+            identity.mark(app.storage, app.database)
+        telemetry.OUTBOX.set(outbox.size(app.database.reader()))
+
+

@@ -1,0 +1,230 @@
+"""The HTTP server: connections, dispatch by the first part of the path, logs and metrics of each request, and its end."""
+
+import asyncio
+import contextlib
+import itertools
+import secrets
+import signal
+import ssl
+import time
+from collections.abc import AsyncIterator, Callable
+
+import structlog
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from orlop import telemetry
+from orlop.app import App
+from orlop.domain.caller import Caller
+from orlop.web import health
+from orlop.web.answers import Answer
+from orlop.web.api import routes as api
+from orlop.web.edge import Edge, caller_of
+from orlop.web.housekeeping import Housekeeping
+from orlop.web.ui import page
+from orlop.web.v2 import errors
+from orlop.web.v2 import routes as v2
+
+log = structlog.get_logger("orlop.web")
+
+# With aiohttp's default of 64 KiB, reading stops and starts for ever during large uploads.
+READ_BUFFER = 1 << 20
+# Tokens are long; the default of 8 KiB is too small for them.
+LONGEST_HEADER = 32 * 1024
+LONGEST_TARGET = 16 * 1024
+MOST_HEADERS = 200
+
+
+class Connection(RequestHandler):
+    """A client's connection, with a deadline for headers and answers of our own to what can't be parsed."""
+
+    __slots__ = ("headers_since", "taken")
+
+    def __init__(self, *arguments: object, **keywords: object) -> None:
+        super().__init__(*arguments, **keywords)  # type: ignore[arg-type]
+        self.headers_since = 0.0
+        """When the first byte of a request came whose headers are not whole yet; 0 while there is none."""
+        self.taken = False
+        """Whether a body went past the HTTP parser."""
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        waiting = self._waiter is not None and not self._messages
+        if not waiting:
+            self.headers_since = 0.0
+        elif not self.headers_since and data:
+            self.headers_since = time.monotonic()
+
+    def handle_error(  # type: ignore[override]
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> Answer:
+        """What the HTTP parser refuses (status 400), and what no handler expected."""
+        if status >= 500:
+            log.error("request failed", path=request.raw_path, exc_info=exc)
+            answer = errors.body(500, [(errors.INTERNAL.code, "the registry failed: its log says why", None)])
+        else:
+            answer = errors.body(400, [("UNSUPPORTED", "the request is not valid HTTP", None)])
+        answer.keep_alive = False
+        return answer
+
+
+class _Connections(web.Server):
+    """aiohttp's low-level server, making our connections."""
+
+    def __call__(self) -> Connection:
+        return Connection(self, loop=self._loop, **self._kwargs)
+
+    def cut_slow_headers(self, timeout: float) -> None:
+        deadline = time.monotonic() - timeout
+        for connection in self.connections:
+            since = getattr(connection, "headers_since", 0.0)
+            if since and since < deadline:
+                connection.force_close()
+
+
+class Server:
+    """Serves one app until it is told to stop."""
+
+    def __init__(self, app: App, access: telemetry.AccessLog) -> None:
+        self._app = app
+        self._access = access
+        self._edge = Edge(app)
+        self._run_id = secrets.token_hex(4)
+        self._count = itertools.count(1)
+        self._counters: dict[tuple[str, str, int], Callable[[], None]] = {}
+        self._durations: dict[str, Callable[[float], None]] = {}
+        self.stopping = False
+
+    async def serve(self, ready: Callable[[str], None]) -> None:
+        """Listens and answers until SIGTERM or SIGINT. `ready` gets the address once it listens. OSError: it can't."""
+        limits = self._app.settings.limits
+        connections = _Connections(
+            self.handle,
+            handler_cancellation=True,
+            keepalive_timeout=limits.idle_timeout,
+            read_bufsize=READ_BUFFER,
+            max_field_size=LONGEST_HEADER,
+            max_line_size=LONGEST_TARGET,
+            max_headers=MOST_HEADERS,
+            auto_decompress=False,
+            access_log=None,
+            lingering_time=2.0,
+        )
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        async with self._listening(connections) as url, Housekeeping(self._edge, connections.cut_slow_headers):
+            ready(url)
+            await stop.wait()
+            self.stopping = True
+            log.info("stopping: running requests may finish", seconds=limits.drain_timeout)
+        self._edge.pools.close()
+
+    @contextlib.asynccontextmanager
+    async def _listening(self, connections: _Connections) -> AsyncIterator[str]:
+        settings = self._app.settings
+        runner = web.ServerRunner(connections, shutdown_timeout=settings.limits.drain_timeout)
+        await runner.setup()
+        try:
+            address = settings.address
+            site = web.TCPSite(
+                runner, address.host, address.port, ssl_context=_tls(settings.tls.cert, settings.tls.key), backlog=1024
+            )
+            await site.start()
+            async with self._metrics_site():
+                yield _url(runner.addresses[0], secure=bool(settings.tls.cert))
+        finally:
+            await runner.cleanup()
+
+    @contextlib.asynccontextmanager
+    async def _metrics_site(self) -> AsyncIterator[None]:
+        address = self._app.settings.metrics_address
+        if address is None:
+            yield
+            return
+
+        async def handle(request: web.BaseRequest) -> Answer:
+            return health.metrics(self._edge) if request.raw_path == "/metrics" else health.absent()
+
+        runner = web.ServerRunner(_Connections(handle, access_log=None))  # type: ignore[arg-type]
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, address.host, address.port).start()
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def handle(self, request: web.BaseRequest) -> Answer:
+        """Answers one request, and notes it in the log and the metrics."""
+        started = time.perf_counter()
+        request_id = f"{self._run_id}-{next(self._count):x}"
+        caller = caller_of(request, request_id)
+        route, status, size, error = "none", 499, 0, ""
+        try:
+            route, answer = await self._dispatch(request, caller)
+            status, size = answer.status, answer.size
+            if status >= 400:
+                answer.headers = (*answer.headers, ("X-Request-Id", request_id))
+            return answer
+        except (ConnectionError, asyncio.CancelledError) as cut:
+            error = str(cut) or "the client has gone"
+            raise
+        except Exception:
+            status = 500
+            raise
+        finally:
+            seconds = time.perf_counter() - started
+            self._note(route, request.method, status, seconds)
+            path = request.raw_path.partition("?")[0]
+            self._access.write(
+                request_id, caller.address, caller.account, request.method, path, route, status, size, seconds, error
+            )
+
+    async def _dispatch(self, request: web.BaseRequest, caller: Caller) -> tuple[str, Answer]:
+        path = request.raw_path
+        if path.startswith("/v2/") or path == "/v2" or path.startswith("/v2?"):
+            return await v2.dispatch(self._edge, request, caller)
+        if path.startswith("/api/"):
+            return await api.dispatch(self._edge, request, caller)
+        return self._small(request, path.partition("?")[0])
+
+    def _small(self, request: web.BaseRequest, path: str) -> tuple[str, Answer]:
+        small: dict[str, Callable[[], Answer]] = {
+            "/": lambda: page.home(self._edge, request),
+            "/livez": health.live,
+            "/readyz": lambda: health.ready(self._edge, stopping=self.stopping),
+        }
+        if self._app.settings.metrics_address is None:
+            small["/metrics"] = lambda: health.metrics(self._edge)
+        handler = small.get(path)
+        if handler is None:
+            return "none", health.absent()
+        if request.method not in ("GET", "HEAD"):
+            return path.strip("/") or "home", health.not_allowed()
+        return path.strip("/") or "home", handler()
+
+    def _note(self, route: str, method: str, status: int, seconds: float) -> None:
+        key = (route, method, status)
+        count = self._counters.get(key)
+        if count is None:
+            # A client may send any method: only those of HTTP become labels, so that their number is bounded.
+            label = method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
+            count = self._counters[key] = telemetry.REQUESTS.labels(route, label, str(status)).inc
+            self._durations.setdefault(route, telemetry.DURATION.labels(route).observe)
+        count()
+        self._durations[route](seconds)
+
+
+def _tls(cert: str, key: str) -> ssl.SSLContext | None:
+    if not cert:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    return context
+
+
+def _url(address: object, *, secure: bool) -> str:
+    assert isinstance(address, tuple)
+    host = f"[{address[0]}]" if ":" in address[0] else address[0]
+    return f"{'https' if secure else 'http'}://{host}:{address[1]}"

@@ -1,0 +1,314 @@
+"""Big bodies between sockets and objects. Nothing else touches a connection's socket.
+
+Both directions work on a duplicate of the connection's descriptor. A job in the transfer pool moves bytes until the socket
+would block, or 8 MiB are through; then the event loop waits for the socket, so that no thread ever waits for a peer.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from aiohttp import StreamReader
+from aiohttp.web import BaseRequest
+
+from orlop.domain.errors import SizeInvalid
+from orlop.registry.uploads import OpenUpload
+from orlop.web.pools import Pools
+
+Result = TypeVar("Result")
+
+TURN = 8 * 1024 * 1024
+"""Bytes that one job moves at most: others get their turn, and a cancelled request waits no longer than that."""
+PIECE = 1024 * 1024
+"""Bytes received at a time."""
+RAW_LEAST = 256 * 1024
+"""A body with fewer bytes to come goes through the HTTP parser: taking the socket costs more than it saves."""
+
+
+class TransferStalled(ConnectionError):
+    """No byte moved for too long."""
+
+
+class Transfer:
+    """Sends objects and receives uploads for one server."""
+
+    def __init__(self, pools: Pools, stall: float) -> None:
+        """`stall`: seconds without progress that end a transfer."""
+        self._pools = pools
+        self._stall = stall
+
+    async def send_file(self, request: BaseRequest, head: bytes, descriptor: int, offset: int, count: int) -> None:
+        """Writes `head`, then `count` bytes of a file from `offset`, by sendfile where the connection allows it."""
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("the client has gone")
+        if transport.get_extra_info("sslcontext") is not None:
+            await self.send_pieces(request, head, _file_pieces(descriptor, offset, count))
+            return
+        await self._flushed(request)
+        with _Socket(transport) as peer:
+            left = head
+            while left or count:
+                left, sent = await peer.run(self._pools.transfers, _send_turn, peer.fileno(), left, descriptor, offset, count)
+                offset, count = offset + sent, count - sent
+                if left or count:
+                    await peer.writable(self._stall)
+
+    async def send_pieces(self, request: BaseRequest, head: bytes, pieces: Iterator[bytes]) -> None:
+        """Writes `head`, then all pieces, each read in the transfer pool: for TLS, and for stores without descriptors."""
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("the client has gone")
+        loop = asyncio.get_running_loop()
+        transport.write(head)
+        while piece := await loop.run_in_executor(self._pools.transfers, next, pieces, b""):
+            if transport.is_closing():
+                raise ConnectionResetError("the client has gone")
+            transport.write(piece)
+            await self._drained(request)
+
+    async def receive(self, request: BaseRequest, upload: OpenUpload, length: int | None) -> None:
+        """Appends the request's body to the upload; `length` is its Content-Length, None when it is chunked.
+
+        ConnectionError: it was cut. What has arrived is in the upload, hashed.
+        """
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError("the client has gone")
+        plain = transport.get_extra_info("sslcontext") is None
+        if plain and length is not None and length - request.content.total_bytes > RAW_LEAST:
+            await self._receive_raw(request, transport, upload, length)
+        else:
+            await self._receive_parsed(request, upload, length)
+
+    async def _receive_raw(
+        self, request: BaseRequest, transport: asyncio.Transport, upload: OpenUpload, length: int
+    ) -> None:
+        """From the socket itself, past the HTTP parser, which can't be told: the connection ends with the answer."""
+        request.protocol.taken = True
+        taken = _take_parsed(request.content, transport)
+        await self._store(upload, taken)
+        left = length - sum(map(len, taken))
+        with _Socket(transport) as peer:
+            buffers = _Buffers()
+            while left:
+                received = await peer.run(
+                    self._pools.transfers, _receive_turn, peer.fileno(), upload, left, buffers, self._pools.hashing
+                )
+                left -= received
+                if left:
+                    await peer.readable(self._stall)
+        request.content.feed_eof()
+        transport.pause_reading()
+
+    async def _receive_parsed(self, request: BaseRequest, upload: OpenUpload, length: int | None) -> None:
+        received = 0
+        async for pieces in self._parsed(request.content):
+            await self._store(upload, pieces)
+            received += sum(map(len, pieces))
+        if length is not None and received != length:
+            raise SizeInvalid(f"the body has {received} bytes, its Content-Length says {length}")
+
+    async def _parsed(self, content: StreamReader) -> AsyncIterator[list[bytes]]:
+        """The body in lists of pieces of about `PIECE` bytes, without joining them: copies are what costs."""
+        pieces: list[bytes] = []
+        size = 0
+        while not content.at_eof():
+            async with asyncio.timeout(self._stall):
+                piece, _ = await content.readchunk()
+            if piece:
+                pieces.append(piece)
+                size += len(piece)
+            if size >= PIECE:
+                yield pieces
+                pieces, size = [], 0
+        if pieces:
+            yield pieces
+
+    async def _store(self, upload: OpenUpload, pieces: list[bytes]) -> None:
+        """Writes and hashes side by side."""
+        if not pieces:
+            return
+        loop = asyncio.get_running_loop()
+        hashed = loop.run_in_executor(self._pools.hashing, upload.hash, pieces)
+        written = loop.run_in_executor(self._pools.transfers, upload.write, pieces)
+        await _joined(asyncio.gather(hashed, written))
+
+    async def _flushed(self, request: BaseRequest) -> None:
+        """Waits until everything written before is out: what follows goes past the transport's buffer."""
+        transport = request.transport
+        while transport is not None and transport.get_write_buffer_size():
+            await asyncio.sleep(0)
+            if transport.get_write_buffer_size():
+                await asyncio.sleep(0.001)
+            transport = request.transport
+
+    async def _drained(self, request: BaseRequest) -> None:
+        try:
+            async with asyncio.timeout(self._stall):
+                await request.protocol._drain_helper()
+        except TimeoutError as error:
+            if request.transport is not None:
+                request.transport.abort()
+            raise TransferStalled from error
+
+
+class _Socket:
+    """A duplicate of a connection's descriptor, closed at the block's end, after every job on it has ended."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
+
+    def __enter__(self) -> "_Socket":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    async def run(self, pool: ThreadPoolExecutor, function: Callable[..., Result], *arguments: object) -> Result:
+        """Runs a job. A cancelled caller shuts the socket down, which makes the job return, and waits for it."""
+        job = self._loop.run_in_executor(pool, function, *arguments)
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            self._shut_down()
+            await asyncio.wait([job])
+            job.exception()
+            raise
+
+    async def writable(self, timeout: float) -> None:
+        await self._wait(self._loop.add_writer, self._loop.remove_writer, timeout)
+
+    async def readable(self, timeout: float) -> None:
+        await self._wait(self._loop.add_reader, self._loop.remove_reader, timeout)
+
+    async def _wait(self, add: Callable[..., None], remove: Callable[[int], object], timeout: float) -> None:
+        ready = self._loop.create_future()
+        descriptor = self.fileno()
+        add(descriptor, _settle, ready)
+        try:
+            async with asyncio.timeout(timeout):
+                await ready
+        except TimeoutError as error:
+            self._shut_down()
+            raise TransferStalled from error
+        finally:
+            remove(descriptor)
+
+    def _shut_down(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # the peer was faster
+
+
+class _Buffers:
+    """Two buffers that take turns: one is hashed while the next is filled."""
+
+    def __init__(self) -> None:
+        self._buffers = (bytearray(PIECE), bytearray(PIECE))
+        self._turn = 0
+
+    def next(self) -> memoryview:
+        self._turn ^= 1
+        return memoryview(self._buffers[self._turn])
+
+
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+async def _joined(work: asyncio.Future[Result]) -> Result:
+    """Waits for work in threads to the end, also when cancelled: it uses what the caller is about to close."""
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        raise
+
+
+def _take_parsed(content: StreamReader, transport: asyncio.Transport) -> list[bytes]:
+    """Everything that the parser has read of the body, with the transport paused afterwards."""
+    taken = []
+    while piece := content.read_nowait():
+        taken.append(piece)
+        transport.pause_reading()  # reading from the stream resumes it
+    transport.pause_reading()
+    return taken
+
+
+def _send_turn(peer: int, head: bytes, descriptor: int, offset: int, count: int) -> tuple[bytes, int]:
+    """Sends until the socket would block: what is left of the head, and how many bytes of the file went."""
+    sent = 0
+    try:
+        while head:
+            head = head[os.write(peer, head) :]
+        while sent < min(count, TURN):
+            moved = os.sendfile(peer, descriptor, offset + sent, min(count - sent, TURN))
+            if not moved:
+                raise ConnectionError("the object is shorter than its record says")
+            sent += moved
+    except BlockingIOError:
+        pass
+    return head, sent
+
+
+def _receive_turn(
+    peer: int, upload: OpenUpload, left: int, buffers: _Buffers, hashing: ThreadPoolExecutor
+) -> int:
+    """Receives until the socket would block: how many bytes were written and hashed."""
+    received = 0
+    hashed = None
+    try:
+        with socket.socket(fileno=os.dup(peer)) as source:
+            while received < min(left, TURN):
+                buffer = buffers.next()
+                filled, blocked, closed = _fill(source, buffer[: left - received])
+                if filled:
+                    piece: list[bytes | bytearray | memoryview] = [buffer[:filled]]
+                    if hashed is not None:
+                        hashed.result()
+                    hashed = hashing.submit(upload.hash, piece)
+                    upload.write(piece)
+                    received += filled
+                if closed:
+                    raise ConnectionResetError("the client has gone")
+                if blocked:
+                    break
+    finally:
+        if hashed is not None:
+            hashed.result()
+    return received
+
+
+def _fill(source: socket.socket, buffer: memoryview) -> tuple[int, bool, bool]:
+    """Receives until the buffer is full: how much came, whether the socket would block, whether the peer has gone."""
+    filled = 0
+    while filled < len(buffer):
+        try:
+            count = source.recv_into(buffer[filled:])
+        except BlockingIOError:
+            return filled, True, False
+        except OSError:
+            return filled, False, True
+        if count == 0:
+            return filled, False, True
+        filled += count
+    return filled, False, False
+
+
+def _file_pieces(descriptor: int, offset: int, count: int) -> Iterator[bytes]:
+    while count:
+        piece = os.pread(descriptor, min(count, PIECE), offset)
+        if not piece:
+            raise ConnectionError("the object is shorter than its record says")
+        offset, count = offset + len(piece), count - len(piece)
+        yield piece

@@ -1,0 +1,84 @@
+"""`/v2/<name>/blobs/<digest>`."""
+
+import os
+
+from orlop.database.blobs import Held
+from orlop.domain.digest import Digest
+from orlop.domain.errors import BlobUnknown
+from orlop.registry.content import SMALL
+from orlop.web.answers import Answer, Headers, Sent, may_reuse
+from orlop.web.ranges import parse_range
+from orlop.web.v2.calls import Call
+
+
+async def head(call: Call) -> Answer:
+    """Whether the blob is there. A client that may push counts on it afterwards, so its lease is renewed first."""
+    digest = Digest.parse(call.item)
+    app = call.edge.app
+    held = await call.edge.look_up(app.blobs.find_on, call.name, digest)
+    if app.blobs.lease_due(held, app.database.hot().now()):
+        held = await call.edge.call(app.blobs.renew, call.caller, call.name, digest)
+    return Answer(200, _headers(call, digest), size=held.size)
+
+
+async def get(call: Call) -> Answer:
+    digest = Digest.parse(call.item)
+    app = call.edge.app
+    held = await call.edge.look_up(app.blobs.find_on, call.name, digest)
+    headers = _headers(call, digest)
+    request_headers = call.request.headers
+    if request_headers.get("If-None-Match", "").removeprefix("W/").strip('"') == digest:
+        return Answer(304, headers)
+    asked = request_headers.get("Range")
+    if asked is not None and request_headers.get("If-Range", f'"{digest}"').strip('"') == digest:
+        part = parse_range(asked, held.size)
+        if part is not None:
+            first, last = part
+            headers.append(("Content-Range", f"bytes {first}-{last}/{held.size}"))
+            return await _send(call, digest, held, 206, headers, first, last - first + 1)
+    return await _send(call, digest, held, 200, headers, 0, held.size)
+
+
+async def delete(call: Call) -> Answer:
+    """Takes the blob out of this repository."""
+    await call.edge.call(call.edge.app.blobs.delete, call.caller, call.name, Digest.parse(call.item))
+    return Answer(202)
+
+
+def _headers(call: Call, digest: Digest) -> list[tuple[str, str]]:
+    return [
+        ("Content-Type", "application/octet-stream"),
+        ("Docker-Content-Digest", digest),
+        ("ETag", f'"{digest}"'),
+        ("Accept-Ranges", "bytes"),
+        ("X-Content-Type-Options", "nosniff"),
+        *call.pulled_from(),
+    ]
+
+
+async def _send(
+    call: Call, digest: Digest, held: Held, status: int, headers: Headers, offset: int, count: int
+) -> Answer:
+    content = call.edge.app.content
+    if held.size <= SMALL:
+        whole = content.cache.get(digest)
+        if whole is None:
+            whole = await call.edge.call(content.read, digest, held.generation)
+        return Answer(status, headers, whole[offset : offset + count])
+    answer = Sent(status, headers, size=count)
+    answer.keep_alive = may_reuse(call.request)
+    head = answer.head(call.request)
+    path = content.storage.blob_path(digest, held.generation)
+    if not content.storage.capabilities.descriptors:
+        pieces = content.storage.stream_read(path, (offset, offset + count - 1))
+        await call.edge.transfer.send_pieces(call.request, head, pieces)
+        return answer
+    try:
+        descriptor = await call.edge.call(content.storage.open_descriptor, path)
+    except FileNotFoundError as error:
+        raise BlobUnknown(f"{digest} is recorded, but missing in the store") from error
+    try:
+        await call.edge.transfer.send_file(call.request, head, descriptor, offset, count)
+    finally:
+        os.close(descriptor)
+    return answer

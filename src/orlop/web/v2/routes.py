@@ -1,0 +1,79 @@
+"""Which handler answers which path of `/v2/`.
+
+A repository's name may itself hold parts such as `blobs` or `manifests`, so paths are read from their end.
+"""
+
+from aiohttp.web import BaseRequest
+
+from orlop.domain.caller import Caller
+from orlop.domain.errors import OrlopError
+from orlop.domain.name import RepositoryName
+from orlop.web.answers import Answer
+from orlop.web.edge import Edge
+from orlop.web.targets import Target
+from orlop.web.v2.calls import Call, Handler
+from orlop.web.v2 import base, blobs, errors, manifests, referrers, tags, uploads
+
+ROUTES: dict[str, dict[str, Handler]] = {
+    "manifests": {
+        "GET": manifests.get, "HEAD": manifests.get, "PUT": manifests.put, "DELETE": manifests.delete,
+    },
+    "blobs": {"GET": blobs.get, "HEAD": blobs.head, "DELETE": blobs.delete},
+    "uploads": {"POST": uploads.start},
+    "upload": {
+        "GET": uploads.status, "HEAD": uploads.status, "PATCH": uploads.patch, "PUT": uploads.put, "DELETE": uploads.cancel,
+    },
+    "tags": {"GET": tags.listing, "HEAD": tags.listing},
+    "referrers": {"GET": referrers.listing, "HEAD": referrers.listing},
+}  # fmt: skip
+
+
+async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[str, Answer]:
+    """The route's name, for logs and metrics, and the answer."""
+    route = "v2"
+    try:
+        target = Target(request.raw_path)
+        kind, name, item = _match(target.segments)
+        route = f"v2.{kind}"
+        if kind == "base":
+            return route, base.version(request)
+        if kind == "catalog":
+            if request.method not in ("GET", "HEAD"):
+                return route, _not_allowed(("GET", "HEAD"))
+            return route, await tags.catalog(Call(edge, request, caller, target, RepositoryName(), ""))
+        handlers = ROUTES.get(kind)
+        if handlers is None:
+            return route, errors.body(404, [("NAME_UNKNOWN", "there is nothing at this address", None)])
+        handler = handlers.get(request.method)
+        if handler is None:
+            return route, _not_allowed(tuple(handlers))
+        call = Call(edge, request, caller, target, RepositoryName.parse(name), item)
+        answer = await handler(call)
+    except OrlopError as error:
+        answer = errors.render(error)
+    return route, answer
+
+
+def _match(segments: list[str]) -> tuple[str, str, str]:
+    """Kind, name and item of a path that begins with `/v2`."""
+    if segments[2:] in ([], [""]):
+        return "base", "", ""
+    if segments[2:] == ["_catalog"]:
+        return "catalog", "", ""
+    if len(segments) >= 5:
+        *_, before, last = segments
+        if len(segments) >= 6 and segments[-3:-1] == ["blobs", "uploads"]:
+            return ("upload" if last else "uploads"), "/".join(segments[2:-3]), last
+        if [before, last] == ["blobs", "uploads"]:
+            return "uploads", "/".join(segments[2:-2]), ""
+        if [before, last] == ["tags", "list"]:
+            return "tags", "/".join(segments[2:-2]), ""
+        if before in ("manifests", "blobs", "referrers"):
+            return before, "/".join(segments[2:-2]), last
+    return "unknown", "", ""
+
+
+def _not_allowed(methods: tuple[str, ...]) -> Answer:
+    return errors.body(
+        405, [("UNSUPPORTED", "this method is not supported here", None)], [("Allow", ", ".join(methods))]
+    )

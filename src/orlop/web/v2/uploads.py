@@ -1,0 +1,221 @@
+"""`/v2/<name>/blobs/uploads/…`: how blobs arrive."""
+
+from collections.abc import Iterable
+
+from orlop.domain.digest import Digest, parse_algorithm
+from orlop.domain.errors import (
+    DigestInvalid,
+    NameInvalid,
+    OrlopError,
+    SizeInvalid,
+    StorageFull,
+    UploadOutOfOrder,
+    UploadUnknown,
+)
+from orlop.domain.name import RepositoryName
+from orlop.registry.content import SMALL
+from orlop.registry.uploads import OpenUpload
+from orlop.web.answers import Answer
+from orlop.web.edge import accept_body, content_length
+from orlop.web.ranges import parse_chunk
+from orlop.web.v2 import errors
+from orlop.web.v2.calls import Call
+
+CHECK_ROOM = 64 * 1024 * 1024
+"""Bytes of an upload of unknown length between two looks at the free space."""
+
+
+async def start(call: Call) -> Answer:
+    """POST: begins a session, mounts a blob, or takes a whole blob at once."""
+    query = call.target
+    mounted = query.first("mount")
+    if mounted is not None and await _mount(call, Digest.parse(mounted)):
+        return _created(call, Digest.parse(mounted))
+    digest = query.first("digest")
+    if digest is not None and mounted is None:
+        return await _create(call, Digest.parse(digest))
+    algorithm = parse_algorithm(query.first("digest-algorithm") or "sha256")
+    if mounted is not None:
+        algorithm = Digest.parse(mounted).algorithm
+    upload_id = await call.edge.call(call.edge.app.uploads.start, call.caller, call.name, algorithm)
+    return _progress(call, 202, upload_id, 0)
+
+
+async def status(call: Call) -> Answer:
+    """GET: where the upload stands."""
+    size = await call.edge.call(call.edge.app.uploads.size, call.caller, call.name, _id(call))
+    return _progress(call, 204, call.item, size)
+
+
+async def patch(call: Call) -> Answer:
+    """PATCH: one chunk, or the whole content as a stream."""
+    try:
+        upload = await _open(call)
+        await _receive(call, upload)
+    except OrlopError as error:
+        return _refused(call, error)
+    await call.edge.call(call.edge.app.uploads.suspend, upload)
+    return _progress(call, 202, upload.id, upload.size)
+
+
+async def put(call: Call) -> Answer:
+    """PUT: the last chunk, or none, and the digest of the whole."""
+    text = call.target.first("digest")
+    if text is None:
+        raise DigestInvalid("the digest parameter is missing")
+    digest = Digest.parse(text)
+    app = call.edge.app
+    try:
+        length = content_length(call.request)
+        if length is not None and 0 < length <= SMALL and await _is_untouched(call):
+            content = await _small_body(call, length)
+            await call.edge.call(app.uploads.finish_small, call.caller, call.name, _id(call), content, digest)
+            return _created(call, digest)
+        upload = await _open(call)
+        if length != 0:
+            await _receive(call, upload)
+        await call.edge.call(app.uploads.finish, call.caller, upload, digest)
+    except OrlopError as error:
+        return _refused(call, error)
+    return _created(call, digest)
+
+
+async def cancel(call: Call) -> Answer:
+    """DELETE: ends the session and drops its bytes."""
+    await call.edge.call(call.edge.app.uploads.cancel, call.caller, call.name, _id(call))
+    return Answer(204)
+
+
+async def _mount(call: Call, digest: Digest) -> bool:
+    text = call.target.first("from")
+    try:
+        source = RepositoryName.parse(text) if text is not None else None
+    except NameInvalid:
+        return False  # as from a repository that is not there
+    return await call.edge.call(call.edge.app.blobs.mount, call.caller, call.name, digest, source)
+
+
+async def _create(call: Call, digest: Digest) -> Answer:
+    """A whole blob in one request."""
+    app = call.edge.app
+    length = content_length(call.request)
+    if length is not None and length <= SMALL:
+        content = await _small_body(call, length)
+        await call.edge.call(app.uploads.create, call.caller, call.name, content, digest)
+        return _created(call, digest)
+    upload_id = await call.edge.call(app.uploads.start, call.caller, call.name, digest.algorithm)
+    try:
+        upload = await call.edge.call(app.uploads.open, call.caller, call.name, upload_id)
+        await _receive(call, upload)
+        await call.edge.call(app.uploads.finish, call.caller, upload, digest)
+    except BaseException:
+        # Nobody knows this session's id: nobody could resume it.
+        await call.edge.call(_cancel_quietly, call, upload_id)
+        raise
+    return _created(call, digest)
+
+
+def _cancel_quietly(call: Call, upload_id: str) -> None:
+    try:
+        call.edge.app.uploads.cancel(call.caller, call.name, upload_id)
+    except UploadUnknown:
+        return
+
+
+async def _is_untouched(call: Call) -> bool:
+    """Whether nothing has arrived yet and the chunk, if it names its place, begins at 0."""
+    offset = parse_chunk(call.request.headers.get("Content-Range"), content_length(call.request), 0)
+    return offset in (None, 0) and await call.edge.call(call.edge.app.uploads.holds_nothing, _id(call))
+
+
+async def _small_body(call: Call, length: int) -> bytes:
+    call.edge.app.uploads.room.check()
+    content = await call.edge.body(call.request, length)
+    if content is None or len(content) != length:
+        raise SizeInvalid("the body's length is not its Content-Length")
+    return content
+
+
+async def _open(call: Call) -> OpenUpload:
+    app = call.edge.app
+    header = call.request.headers.get("Content-Range")
+    upload: OpenUpload = await call.edge.call(app.uploads.open, call.caller, call.name, _id(call))
+    try:
+        offset = parse_chunk(header, content_length(call.request), upload.size)
+        if offset is not None and offset != upload.size:
+            raise UploadOutOfOrder(upload.size)
+    except BaseException:
+        await call.edge.call(app.uploads.close, upload)
+        raise
+    return upload
+
+
+async def _receive(call: Call, upload: OpenUpload) -> None:
+    """The body into the upload, which is closed when anything goes wrong: it can be resumed then."""
+    app = call.edge.app
+    length = content_length(call.request)
+    try:
+        with app.uploads.room.reserve(length or 0) as reservation:
+            upload.on_write = reservation.used if length is not None else _watch(call)
+            await accept_body(call.request)
+            await call.edge.transfer.receive(call.request, upload, length)
+    except OSError as error:
+        await call.edge.call(app.uploads.close, upload)
+        if isinstance(error, ConnectionError):
+            raise
+        raise StorageFull(f"the content could not be stored: {error.strerror}") from error
+    except BaseException:
+        await call.edge.call(app.uploads.close, upload)
+        raise
+
+
+def _watch(call: Call):  # type: ignore[no-untyped-def]
+    """Looks at the free space now and then, for a body of unknown length."""
+    room, seen = call.edge.app.uploads.room, 0
+
+    def watch(size: int) -> None:
+        nonlocal seen
+        seen += size
+        if seen >= CHECK_ROOM:
+            seen = 0
+            room.check()
+
+    return watch
+
+
+def _id(call: Call) -> str:
+    """The upload's id, which becomes a path: only what `start` makes is looked for."""
+    if len(call.item) != 40 or not set(call.item) <= set("0123456789abcdef"):
+        raise UploadUnknown
+    return call.item
+
+
+def _progress(call: Call, status: int, upload_id: str, size: int) -> Answer:
+    headers = [
+        ("Location", _location(call, upload_id)),
+        ("Range", f"0-{max(0, size - 1)}"),
+        ("Docker-Upload-UUID", upload_id),
+    ]
+    return Answer(status, headers)
+
+
+def _refused(call: Call, error: OrlopError) -> Answer:
+    """A refusal that leaves the upload open tells where it stands; a body that was not read ends the connection."""
+    headers: Iterable[tuple[str, str]] = ()
+    if isinstance(error, UploadOutOfOrder):
+        headers = [("Location", _location(call, call.item)), ("Range", f"0-{max(0, error.size - 1)}")]
+    answer = errors.render(error, headers)
+    answer.keep_alive = call.request.content.is_eof()
+    return answer
+
+
+def _location(call: Call, upload_id: str) -> str:
+    return call.location(f"/v2/{call.name}/blobs/uploads/{upload_id}")
+
+
+def _created(call: Call, digest: Digest) -> Answer:
+    headers = [
+        ("Location", call.location(f"/v2/{call.name}/blobs/{digest}")),
+        ("Docker-Content-Digest", str(digest)),
+    ]
+    return Answer(201, headers)
