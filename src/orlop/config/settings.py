@@ -90,7 +90,7 @@ class Settings(msgspec.Struct, frozen=True):
     listen: Annotated[str, Listen()] = "127.0.0.1:5000"
     """Where the registry is served, `HOST:PORT`; port 0 is any free one."""
     public_url: Annotated[str, PublicUrl()] = ""
-    """The address that clients use, `https://HOST[:PORT]`, where it is not `listen`. Default: locations are relative."""
+    """The address that clients use, `https://HOST[:PORT]`, if not `listen`. Default: locations are relative."""
     data: Annotated[str, Needed()] = "./data"
     """The folder for everything that the registry keeps, made if it is not there."""
     allow_anonymous_push: bool = False
