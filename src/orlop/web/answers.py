@@ -16,7 +16,8 @@ Headers = Iterable[tuple[str, str]]
 JSON = "application/json"
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
-_encoder = msgspec.json.Encoder()
+# Digests and names are subclasses of str, which the encoder knows only by its hook.
+_encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 class Answer:
