@@ -26,8 +26,8 @@ class Field(msgspec.Struct, frozen=True):
 
     @property
     def option(self) -> str:
-        """Its name as an option, for the commands that have it: `--storage-url`."""
-        return "--" + self.key.replace(".", "-").replace("_", "-")
+        """Its name as an option, for the commands that have it: `--storage`, `--allow-anonymous-push`."""
+        return "--" + self.key.removesuffix(".url").replace(".", "-").replace("_", "-")
 
     def of(self, settings: Settings) -> Any:
         """Its value in `settings`."""
