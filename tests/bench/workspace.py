@@ -1,0 +1,41 @@
+"""The temporary folder of one benchmark: always removed, and always on a disk with room for it."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+from tests.bench.errors import BenchError
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+NEEDED_BYTES = 13 << 30  # the most that lies there at once is about 12 GiB (32 uploads of 256 MiB beside the seeds)
+
+
+class Workspace:
+    """A folder below `parent` (default: the checkout's `build`, which git ignores), gone when the block ends."""
+
+    def __init__(self, parent: Path | None) -> None:
+        self._parent = parent or CHECKOUT / "build"
+
+    def __enter__(self) -> "Workspace":
+        self._parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(self._parent).free
+        if free < NEEDED_BYTES:
+            raise BenchError(
+                f"{self._parent} has {free >> 30} GiB free and {NEEDED_BYTES >> 30} GiB are needed: choose --dir"
+            )
+        self.root = Path(tempfile.mkdtemp(prefix="bench-", dir=self._parent))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutil.rmtree(self.root)
+
+    def fresh(self, name: str) -> Path:
+        """An empty folder `name`; what was there before is removed."""
+        folder = self.root / name
+        if folder.exists():
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        return folder
