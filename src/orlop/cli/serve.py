@@ -62,5 +62,3 @@ def _place(settings: Settings) -> str:
     if settings.storage_url == "memory:":
         return "in memory: gone when the server stops"
     return settings.storage_url.removeprefix("file:") if settings.storage.url else str(Path(settings.data).absolute())
-
-

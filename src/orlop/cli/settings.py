@@ -15,8 +15,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _OPTIONS = {
     "listen": click.option("--listen", metavar="HOST:PORT", help="Where to listen.  [default: 127.0.0.1:5000]"),
     "data": click.option("--data", metavar="DIR", help="The folder for everything that is kept.  [default: ./data]"),
-    "storage.url": click.option("--storage", "storage_url", metavar="URL", help="Where the content is, if not in DIR/store."),
-    "database.url": click.option("--database", "database_url", metavar="URL", help="The database, if not DIR/orlop.db."),
+    "storage.url": click.option(
+        "--storage", "storage_url", metavar="URL", help="Where the content is, if not in DIR/store."
+    ),
+    "database.url": click.option(
+        "--database", "database_url", metavar="URL", help="The database, if not DIR/orlop.db."
+    ),
     "allow_anonymous_push": click.option(
         "--allow-anonymous-push",
         is_flag=True,
@@ -38,7 +42,9 @@ def settings_options(*keys: str) -> Callable[[Function], Function]:
         decorated: Any = command
         for key in reversed(keys):
             decorated = _OPTIONS[key](decorated)
-        option = click.option("--config", metavar="FILE", type=click.Path(path_type=Path), help="The configuration file.")
+        option = click.option(
+            "--config", metavar="FILE", type=click.Path(path_type=Path), help="The configuration file."
+        )
         return option(decorated)  # type: ignore[no-any-return]
 
     return decorate

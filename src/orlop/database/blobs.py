@@ -6,7 +6,7 @@ from sqlalchemy import and_, bindparam, delete, func, or_, select
 
 from orlop.database.connection import Connection
 from orlop.database.schema import blobs, leases, manifest_references, manifests, repositories, repository_blobs
-from orlop.database.statement import Insert, Statement
+from orlop.database.statement import Insert, Statement, parameters
 from orlop.domain.digest import Digest
 from orlop.domain.name import RepositoryName
 
@@ -66,8 +66,7 @@ _HOLDS = Statement(
 
 
 def _record_live(insert: Insert) -> Any:
-    values = {name: bindparam(name) for name in ("digest", "size", "generation", "created_at")}
-    statement = insert(blobs).values(**values, state="live")
+    statement = insert(blobs).values(**parameters(blobs, without=("id", "state")), state="live")
     # A key that was handed to removal is never written again: such a row takes a higher generation only.
     return statement.on_conflict_do_update(
         index_elements=["digest"],
@@ -77,6 +76,12 @@ def _record_live(insert: Insert) -> Any:
             and_(blobs.c.state == "removing", blobs.c.generation < statement.excluded.generation),
         ),
     )
+
+
+def _rebuild(insert: Insert) -> Any:
+    statement = insert(blobs).values(**parameters(blobs, without=("id", "state")), state="live")
+    changes = {name: statement.excluded[name] for name in ("size", "generation", "state")}
+    return statement.on_conflict_do_update(index_elements=["digest"], set_=changes)
 
 
 def _link(insert: Insert) -> Any:
@@ -89,6 +94,7 @@ def _link(insert: Insert) -> Any:
 
 
 _RECORD_LIVE = Statement(_record_live)
+_REBUILD = Statement(_rebuild)
 _LINK = Statement(_link)
 _UNLINK = Statement(
     lambda _: delete(repository_blobs).where(
@@ -140,6 +146,11 @@ def record_live(connection: Connection, digest: Digest, size: int, generation: i
     return (
         connection.run(_RECORD_LIVE, digest=digest, size=size, generation=generation, created_at=connection.now()) == 1
     )
+
+
+def rebuild(connection: Connection, digest: Digest, size: int, generation: int) -> None:
+    """Records an object that was found in the tree, whatever was recorded of the digest before."""
+    connection.run(_REBUILD, digest=digest, size=size, generation=generation, created_at=connection.now())
 
 
 def link(connection: Connection, repository_id: int, digest: Digest) -> None:

@@ -115,10 +115,18 @@ def current(connection: Connection, name: RepositoryName, tag: str) -> str | Non
     return row[0] if row else None
 
 
-def point(connection: Connection, caller: Caller, repository_id: int, tag: str, manifest_id: int, to: str) -> None:
-    """Points the tag at a manifest and writes that into its history, when it is a change."""
+def point(
+    connection: Connection,
+    caller: Caller,
+    repository_id: int,
+    tag: str,
+    manifest_id: int,
+    to: str,
+    at: int | None = None,
+) -> None:
+    """Points the tag at a manifest and writes that into its history, when it is a change; now, or at `at`."""
     previous = digest(connection, repository_id, tag)
-    now = connection.now()
+    now = connection.now() if at is None else at
     connection.run(
         _SET,
         repository_id=repository_id,

@@ -113,6 +113,8 @@ def _media_type(document: dict[str, Any], content_type: str) -> str:
 
 
 def _check_shape(document: dict[str, Any], media_type: str) -> None:
+    required: tuple[str, ...]
+    foreign: tuple[str, ...]
     if media_type in INDEXES:
         required, foreign = ("manifests",), ("layers", "config", "fsLayers", "blobs")
     elif media_type == OCI_ARTIFACT:

@@ -49,9 +49,13 @@ def check(storage: Storage, database: Database) -> None:
 
 def create(storage: Storage, database: Database, mark: int = 0) -> None:
     """A new identity for both. The database first: a store without one is refused only where it holds content."""
-    store_id = uuid.uuid4().hex
+    store_id = new_id()
     database.write(lambda connection: stores.create(connection, store_id, mark))
     write(storage, Identity(FORMAT, store_id, mark))
+
+
+def new_id() -> str:
+    return uuid.uuid4().hex
 
 
 def mark(storage: Storage, database: Database) -> None:

@@ -102,7 +102,7 @@ class Manifests:
         digest = _checked_digest(reference, content)
         manifest = parse_manifest(content, content_type)
         pushed_tags = (reference, *extra_tags) if isinstance(reference, Tag) else extra_tags
-        values = self._values(caller, name, digest, manifest, content)
+        values = describe(caller, digest, manifest, len(content), self._platforms(name, manifest))
         place = lambda path: self._content.storage.put_content(path, content)  # noqa: E731
         entries = self._content.commit(
             digest,
@@ -142,23 +142,6 @@ class Manifests:
 
         self._names.publish([self._database.write(unit)])
 
-    def _values(
-        self, caller: Caller, name: RepositoryName, digest: Digest, manifest: Manifest, content: bytes
-    ) -> dict[str, Any]:
-        return {
-            "digest": digest,
-            "media_type": manifest.media_type,
-            "size": len(content),
-            "content_size": sum(descriptor.size for _, descriptor in manifest.references()),
-            "artifact_type": manifest.artifact_type,
-            "config_media_type": manifest.config.media_type if manifest.config else "",
-            "subject": manifest.subject,
-            "annotations": _json(manifest.annotations),
-            "platforms": _json(self._platforms(name, manifest)),
-            "pushed_by": caller.account,
-            "pushed_from": caller.address,
-        }
-
     def _platforms(self, name: RepositoryName, manifest: Manifest) -> list[str]:
         config = manifest.config
         if manifest.is_index:
@@ -196,6 +179,31 @@ class Manifests:
         return entries
 
 
+def describe(caller: Caller, digest: Digest, manifest: Manifest, size: int, platform_names: list[str]) -> dict[str, Any]:
+    """What is recorded of a manifest of `size` bytes, by column, but for when it was pushed."""
+    return {
+        "digest": digest,
+        "media_type": manifest.media_type,
+        "size": size,
+        "content_size": sum(descriptor.size for _, descriptor in manifest.references()),
+        "artifact_type": manifest.artifact_type,
+        "config_media_type": manifest.config.media_type if manifest.config else "",
+        "subject": manifest.subject,
+        "annotations": _json(manifest.annotations),
+        "platforms": _json(platform_names),
+        "pushed_by": caller.account,
+        "pushed_from": caller.address,
+    }
+
+
+def references_of(manifest: Manifest) -> list[Reference]:
+    """What is recorded of the content that a manifest references."""
+    return [
+        Reference(kind, descriptor.digest, descriptor.size, descriptor.media_type)
+        for kind, descriptor in manifest.references()
+    ]
+
+
 def _checked_digest(reference: Tag | Digest, content: bytes) -> Digest:
     if isinstance(reference, Tag):
         return Digest.of(content)
@@ -228,11 +236,7 @@ def _demand_references(connection: Connection, repository_id: int, manifest: Man
 def _add(
     connection: Connection, repository_id: int, manifest: Manifest, values: dict[str, Any]
 ) -> tuple[int, bool]:
-    references = [
-        Reference(kind, descriptor.digest, descriptor.size, descriptor.media_type)
-        for kind, descriptor in manifest.references()
-    ]
-    manifest_id = manifests.add(connection, repository_id, {**values, "pushed_at": connection.now()}, references)
+    manifest_id = manifests.add(connection, repository_id, {**values, "pushed_at": connection.now()}, references_of(manifest))
     if manifest_id is not None:
         return manifest_id, True
     held = manifests.find(connection, repository_id, values["digest"])

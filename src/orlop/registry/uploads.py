@@ -7,7 +7,7 @@ request ended, so that the usual PATCH and empty PUT need not read anything agai
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from orlop.database import blobs, leases, repositories, uploads
 from orlop.database.connection import Connection
@@ -40,10 +40,11 @@ class OpenUpload:
         self.hasher = hasher
         self._written_back = self.size
         self.on_write: Callable[[int], None] | None = None
+        """Told how many bytes were written, after each write; may raise to stop the upload."""
 
-    def write(self, buffers: list[Buffer]) -> None:
+    def write(self, buffers: Sequence[Buffer]) -> None:
         """Appends to the object. OSError: the disk would not take it."""
-        self.writer.writev(buffers)
+        self.writer.writev(list(buffers))
         written = sum(map(len, buffers))
         self.size += written
         if self.on_write is not None:
@@ -51,9 +52,8 @@ class OpenUpload:
         if self.size - self._written_back >= WRITEBACK:
             self.writer.start_writeback(self._written_back, self.size - self._written_back)
             self._written_back = self.size
-        self.on_write: Callable[[int], None] | None = None
 
-    def hash(self, buffers: list[Buffer]) -> None:
+    def hash(self, buffers: Sequence[Buffer]) -> None:
         if self.hasher is not None:
             for buffer in buffers:
                 self.hasher.update(buffer)

@@ -70,6 +70,11 @@ class Sent(Answer):
         return
 
 
+def take_connection(request: BaseRequest) -> None:
+    """Notes that the body goes past the HTTP parser: no other request can come on this connection."""
+    setattr(request.protocol, "taken", True)  # noqa: B010  # an attribute of our own connections only
+
+
 def may_reuse(request: BaseRequest) -> bool:
     """Whether another request may come on this connection. Not when a body went past the HTTP parser."""
     return request.keep_alive and not getattr(request.protocol, "taken", False)

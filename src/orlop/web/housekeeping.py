@@ -42,7 +42,7 @@ class Housekeeping:
             Chore("sync names", 1.0, self._sync_names),
             Chore("record pulls", 60.0, app.pulls.flush),
             Chore("end uploads", 60.0, app.uploads.expire),
-            Chore("expire leases", 600.0, lambda: app.database.write(leases.expire)),
+            Chore("expire leases", 600.0, self._expire_leases),
         )
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -72,6 +72,9 @@ class Housekeeping:
         while True:
             await asyncio.sleep(1.0)
             self._cut()
+
+    def _expire_leases(self) -> int:
+        return self._edge.app.database.write(leases.expire)
 
     def _sync_names(self) -> None:
         app = self._edge.app

@@ -99,7 +99,7 @@ class Server:
         """Listens and answers until SIGTERM or SIGINT. `ready` gets the address once it listens. OSError: it can't."""
         limits = self._app.settings.limits
         connections = _Connections(
-            self.handle,
+            self.handle,  # type: ignore[arg-type]  # answers are no StreamResponse, but act as one
             handler_cancellation=True,
             keepalive_timeout=limits.idle_timeout,
             read_bufsize=READ_BUFFER,

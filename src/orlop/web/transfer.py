@@ -16,6 +16,7 @@ from aiohttp.web import BaseRequest
 
 from orlop.domain.errors import SizeInvalid
 from orlop.registry.uploads import OpenUpload
+from orlop.web.answers import take_connection
 from orlop.web.pools import Pools
 
 Result = TypeVar("Result")
@@ -88,7 +89,7 @@ class Transfer:
         self, request: BaseRequest, transport: asyncio.Transport, upload: OpenUpload, length: int
     ) -> None:
         """From the socket itself, past the HTTP parser, which can't be told: the connection ends with the answer."""
-        request.protocol.taken = True
+        take_connection(request)
         taken = _take_parsed(request.content, transport)
         await self._store(upload, taken)
         left = length - sum(map(len, taken))

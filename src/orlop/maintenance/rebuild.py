@@ -1,0 +1,251 @@
+"""Makes the database again from the tree.
+
+What only the database knew is not in the tree and does not come back: who pushed what, the history of tags, pulls, leases,
+open uploads, and which repository holds a blob that none of its manifests names (a client pushes such a blob again).
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from orlop.database import blobs, leases, manifests, repositories, stores, tags
+from orlop.database.connection import Connection
+from orlop.database.engine import Database
+from orlop.database.upgrade import prepare
+from orlop.domain.caller import SYSTEM
+from orlop.domain.digest import Digest
+from orlop.domain.errors import DigestInvalid, ManifestInvalid, NameInvalid, StoreRefused, TagInvalid
+from orlop.domain.manifest import IMAGE_CONFIGS, Manifest, parse_manifest
+from orlop.domain.name import RepositoryName, Tag
+from orlop.maintenance import identity
+from orlop.registry import platforms
+from orlop.registry.manifests import describe, references_of
+from orlop.storage.base import Entry, Storage
+from orlop.storage.layout import join_name, tag_from_segment
+
+Item = TypeVar("Item")
+
+BATCH = 500
+"""Rows in one commit."""
+
+
+class Summary(NamedTuple):
+    """What was found, and what of it could not be taken over (a line for each)."""
+
+    blobs: int
+    manifests: int
+    tags: int
+    problems: list[str]
+
+
+class Progress(NamedTuple):
+    stage: str
+    done: int
+
+
+class Rebuild:
+    """One run. `run` makes a new database beside the old one and then takes its place."""
+
+    def __init__(self, storage: Storage, path: Path, lease: int, progress: Callable[[Progress], None]) -> None:
+        """`path` of the SQLite file; `lease` in milliseconds for everything that is found."""
+        self._storage = storage
+        self._path = path
+        self._lease = lease
+        self._tell = progress
+        self._problems: list[str] = []
+
+    def run(self) -> Summary:
+        """Rebuilds. The old database is kept beside the new one, under a name that says when."""
+        new = self._path.with_name(f"{self._path.name}.rebuilding")
+        _remove_database(new)
+        prepare(new)
+        database = Database(new)
+        try:
+            store_id, mark = self._identity()
+            database.write(lambda connection: stores.create(connection, store_id, mark))
+            summary = Summary(self._blobs(database), self._manifests(database), self._tags(database), self._problems)
+            self._drop_uploads()
+            identity.write(self._storage, identity.Identity(identity.FORMAT, store_id, mark))
+        finally:
+            database.close()
+        self._replace(new)
+        return summary
+
+    def _identity(self) -> tuple[str, int]:
+        """The store keeps its id; its mark goes on from where it was, so that an older database stays refused."""
+        try:
+            known = identity.read(self._storage)
+        except StoreRefused:
+            known = None
+        if known is None:
+            return identity.new_id(), 0
+        return known.store_id, known.mark + 1
+
+    def _blobs(self, database: Database) -> int:
+        total = 0
+        for batch in _batches(self._blob_objects()):
+
+            def unit(connection: Connection, batch: list[tuple[Digest, int, int]] = batch) -> None:
+                for digest, size, generation in batch:
+                    known = blobs.record(connection, digest)
+                    if known is None or known.generation < generation:
+                        blobs.rebuild(connection, digest, size, generation)
+
+            database.write(unit)
+            total += len(batch)
+            self._tell(Progress("blobs", total))
+        return total
+
+    def _blob_objects(self) -> Iterator[tuple[Digest, int, int]]:
+        for entry in _walk(self._storage, self._storage.blobs):
+            key = self._storage.blob_of_path(entry.path)
+            try:
+                if key is None:
+                    raise DigestInvalid("no blob has this name")
+                yield Digest.parse(f"{key.algorithm}:{key.hex}"), entry.size, key.generation
+            except DigestInvalid as error:
+                self._problems.append(f"{entry.path}: {error}")
+
+    def _manifests(self, database: Database) -> int:
+        total = 0
+        for batch in _batches(self._manifest_entries(database)):
+
+            def unit(connection: Connection, batch: list["_Found"] = batch) -> None:
+                for found in batch:
+                    self._record(connection, found)
+
+            database.write(unit)
+            total += len(batch)
+            self._tell(Progress("manifests", total))
+        return total
+
+    def _manifest_entries(self, database: Database) -> Iterator["_Found"]:
+        for entry in _walk(self._storage, self._storage.repositories):
+            key = self._storage.manifest_entry_of_path(entry.path)
+            if key is None:
+                continue
+            try:
+                name = RepositoryName.parse(join_name(key.namespace, key.repository))
+                digest = Digest.parse(f"{key.algorithm}:{key.hex}")
+                media_type = self._storage.get_content(entry.path).decode()
+                yield self._read(database, name, digest, media_type, int(entry.modified * 1000))
+            except (NameInvalid, DigestInvalid, ManifestInvalid, UnicodeDecodeError, FileNotFoundError) as error:
+                self._problems.append(f"{entry.path}: {error}")
+
+    def _read(self, database: Database, name: RepositoryName, digest: Digest, media_type: str, at: int) -> "_Found":
+        record = blobs.record(database.reader(), digest)
+        if record is None:
+            raise ManifestInvalid("its content is missing in the store")
+        content = self._storage.get_content(self._storage.blob_path(digest, record.generation))
+        if Digest.of(content, digest.algorithm) != digest:
+            raise ManifestInvalid("its content is damaged")
+        manifest = parse_manifest(content, media_type)
+        return _Found(name, digest, manifest, len(content), self._platforms(database, manifest), at)
+
+    def _platforms(self, database: Database, manifest: Manifest) -> list[str]:
+        config = manifest.config
+        if manifest.is_index:
+            return platforms.of_index(manifest)
+        if config is None or config.media_type not in IMAGE_CONFIGS:
+            return []
+        record = blobs.record(database.reader(), config.digest)
+        if record is None or record.size > platforms.LARGEST_CONFIG:
+            return []
+        try:
+            return platforms.of_config(
+                self._storage.get_content(self._storage.blob_path(config.digest, record.generation))
+            )
+        except FileNotFoundError:
+            return []
+
+    def _record(self, connection: Connection, found: "_Found") -> None:
+        repository_id = repositories.ensure(connection, found.name)
+        values = describe(SYSTEM, found.digest, found.manifest, found.size, found.platforms)
+        manifests.add(connection, repository_id, {**values, "pushed_at": found.at}, references_of(found.manifest))
+        leases.renew(connection, repository_id, found.digest, self._lease)
+        for kind, descriptor in found.manifest.references():
+            if kind != "manifest" and blobs.record(connection, descriptor.digest) is not None:
+                blobs.link(connection, repository_id, descriptor.digest)
+                leases.renew(connection, repository_id, descriptor.digest, self._lease)
+
+    def _tags(self, database: Database) -> int:
+        total = 0
+        for batch in _batches(self._tag_objects()):
+
+            def unit(connection: Connection, batch: list[tuple[str, RepositoryName, Tag, Digest, int]] = batch) -> int:
+                return sum(self._point(connection, *item) for item in batch)
+
+            total += database.write(unit)
+            self._tell(Progress("tags", total))
+        return total
+
+    def _point(
+        self, connection: Connection, path: str, name: RepositoryName, tag: Tag, digest: Digest, at: int
+    ) -> bool:
+        found = manifests.by_digest(connection, name, digest)
+        if found is None:
+            self._problems.append(f"{path}: it names {digest}, which the repository does not hold")
+            return False
+        tags.point(connection, SYSTEM, found.repository_id, tag, found.id, digest, at)
+        return True
+
+    def _tag_objects(self) -> Iterator[tuple[str, RepositoryName, Tag, Digest, int]]:
+        for entry in _walk(self._storage, self._storage.repositories):
+            _, namespace, repository, *rest = entry.path.split("/")
+            text = tag_from_segment(rest[0]) if len(rest) == 1 else None
+            if text is None:
+                continue
+            try:
+                name = RepositoryName.parse(join_name(namespace, repository))
+                digest = Digest.parse(self._storage.get_content(entry.path).decode())
+                yield entry.path, name, Tag.parse(text), digest, int(entry.modified * 1000)
+            except (NameInvalid, TagInvalid, DigestInvalid, UnicodeDecodeError, FileNotFoundError) as error:
+                self._problems.append(f"{entry.path}: {error}")
+
+    def _drop_uploads(self) -> None:
+        """Their sessions are forgotten, so nobody can finish them."""
+        try:
+            self._storage.remove(self._storage.uploads)
+        except FileNotFoundError:
+            return
+
+    def _replace(self, new: Path) -> None:
+        stamp = time.strftime("%Y%m%dT%H%M%S")
+        for suffix in ("-wal", "-shm", ""):
+            old = self._path.with_name(self._path.name + suffix)
+            if old.exists():
+                old.rename(self._path.with_name(f"{self._path.name}.before-rebuild-{stamp}{suffix}"))
+        os.replace(new, self._path)
+        _remove_database(new)
+
+
+class _Found(NamedTuple):
+    """A manifest of a repository, as the tree has it."""
+
+    name: RepositoryName
+    digest: Digest
+    manifest: Manifest
+    size: int
+    platforms: list[str]
+    at: int
+
+
+def _walk(storage: Storage, folder: str) -> Iterable[Entry]:
+    try:
+        yield from storage.walk(folder)
+    except FileNotFoundError:
+        return
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    iterator = iter(items)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch
+
+
+def _remove_database(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm", ".lock"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
