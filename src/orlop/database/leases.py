@@ -24,9 +24,7 @@ _EXPIRE = Statement(lambda _: delete(leases).where(leases.c.expires_at < bindpar
 
 
 def renew(connection: Connection, repository_id: int, digest: Digest, milliseconds: int) -> None:
-    connection.run(
-        _RENEW, repository_id=repository_id, digest=digest, expires_at=connection.now() + milliseconds
-    )
+    connection.run(_RENEW, repository_id=repository_id, digest=digest, expires_at=connection.now() + milliseconds)
 
 
 def expire(connection: Connection) -> int:

@@ -92,7 +92,6 @@ def _insert(insert: Insert) -> Any:
         insert(manifests)
         .values(parameters(manifests, without=("id",)))
         .on_conflict_do_nothing(index_elements=["repository_id", "digest"])
-        .returning(manifests.c.id)
     )
 
 
@@ -156,15 +155,15 @@ def find(connection: Connection, repository_id: int, digest: str) -> tuple[int, 
 
 def add(connection: Connection, repository_id: int, values: dict[str, Any], references: list[Reference]) -> int | None:
     """Records a manifest with what it references. The row id, or None where the repository holds it already."""
-    row = connection.one(_INSERT, repository_id=repository_id, last_pulled_at=None, **values)
-    if row is None:
+    manifest_id = connection.insert(_INSERT, repository_id=repository_id, last_pulled_at=None, **values)
+    if manifest_id is None:
         return None
     rows = [
-        {"manifest_id": row[0], "repository_id": repository_id, "position": position, **reference._asdict()}
+        {"manifest_id": manifest_id, "repository_id": repository_id, "position": position, **reference._asdict()}
         for position, reference in enumerate(references)
     ]
     connection.many(_REFERENCE, rows)
-    return int(row[0])
+    return manifest_id
 
 
 def references(connection: Connection, manifest_id: int) -> list[Reference]:

@@ -8,7 +8,7 @@ from orlop.database.connection import Connection
 from orlop.database.schema import outbox
 from orlop.database.statement import Statement, parameters
 
-_ADD = Statement(lambda _: insert(outbox).values(parameters(outbox, without=("id",))).returning(outbox.c.id))
+_ADD = Statement(lambda _: insert(outbox).values(parameters(outbox, without=("id",))))
 _PENDING = Statement(
     lambda _: (
         select(outbox.c.id, outbox.c.kind, outbox.c.repository, outbox.c.name)
@@ -30,9 +30,9 @@ class Entry(NamedTuple):
 
 
 def add(connection: Connection, kind: str, repository: str, name: str) -> Entry:
-    row = connection.one(_ADD, kind=kind, repository=repository, name=name)
-    assert row is not None
-    return Entry(row[0], kind, repository, name)
+    entry_id = connection.insert(_ADD, kind=kind, repository=repository, name=name)
+    assert entry_id is not None
+    return Entry(entry_id, kind, repository, name)
 
 
 def pending(connection: Connection, count: int) -> list[Entry]:

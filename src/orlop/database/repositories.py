@@ -11,7 +11,11 @@ from orlop.domain.name import RepositoryName
 
 
 def _create(insert: Insert) -> Any:
-    return insert(repositories).values(parameters(repositories, without=("id",))).on_conflict_do_nothing(index_elements=["name"])
+    return (
+        insert(repositories)
+        .values(parameters(repositories, without=("id",)))
+        .on_conflict_do_nothing(index_elements=["name"])
+    )
 
 
 def _holding_a_manifest() -> Any:

@@ -38,6 +38,8 @@ repositories = Table(
     Column("id", _Id, primary_key=True),
     Column("name", _Name, nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
+    Column("pushed_at", BigInteger),  # when it last took in a manifest
+    Index(None, "pushed_at", "name"),
 )
 
 blobs = Table(

@@ -4,6 +4,7 @@ Measured: one look-up takes 20 µs so, and 157 µs through SQLAlchemy's own exec
 """
 
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Table, bindparam
@@ -19,16 +20,10 @@ Build = Callable[[Insert], Executable]
 
 
 class Compiled(NamedTuple):
-    """SQL with the order of its parameters, and those of them that are constants."""
+    """SQL, and what puts parameters given by name into its order."""
 
     sql: str
-    names: tuple[str, ...]
-    constants: dict[str, Any]
-
-    def bind(self, parameters: dict[str, Any]) -> tuple[Any, ...]:
-        if self.constants:
-            parameters = {**self.constants, **parameters}
-        return tuple([parameters[name] for name in self.names])
+    bind: Callable[[dict[str, Any]], tuple[Any, ...]]
 
 
 class Statement:
@@ -47,7 +42,7 @@ class Statement:
         if dialect == "sqlite":
             compiled = _compile(self._build(sqlite_insert), pysqlite_dialect(paramstyle="qmark"))
         elif dialect == "postgresql":
-            compiled = _compile(self._build(postgresql_insert), psycopg_dialect(paramstyle="format"))
+            compiled = _compile(self._build(postgresql_insert), psycopg_dialect(paramstyle="format"))  # type: ignore[no-untyped-call]
         else:
             raise AttributeError(dialect)
         setattr(self, dialect, compiled)
@@ -63,4 +58,12 @@ def _compile(statement: Executable, dialect: Any) -> Compiled:
     compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
     names = tuple(compiled.positiontup or ())
     constants = {name: compiled.binds[name].value for name in names if not compiled.binds[name].required}
-    return Compiled(str(compiled), names, constants)
+    return Compiled(str(compiled), _binder(names, constants))
+
+
+def _binder(names: tuple[str, ...], constants: dict[str, Any]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    # Called for every statement. An itemgetter makes the tuple in C, but for a single name it returns no tuple.
+    if len(names) < 2:
+        return lambda parameters: tuple([(constants | parameters)[name] for name in names])
+    pick = itemgetter(*names)
+    return (lambda parameters: pick(constants | parameters)) if constants else pick

@@ -22,7 +22,9 @@ def prepare(path: Path) -> None:
         try:
             revision = _revision(connection)
         except sqlite3.DatabaseError as error:
-            raise StoreRefused(f"{path} cannot be read as a database ({error}): restore it, or run `orlop rebuild`") from error
+            raise StoreRefused(
+                f"{path} cannot be read as a database ({error}): restore it, or run `orlop rebuild`"
+            ) from error
         if revision is None:
             _create(connection)
             return

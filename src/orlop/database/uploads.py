@@ -12,9 +12,7 @@ from orlop.domain.name import RepositoryName
 _START = Statement(lambda _: insert(uploads).values(parameters(uploads)))
 _FIND = Statement(
     lambda _: (
-        select(
-            uploads.c.id, uploads.c.repository_id, uploads.c.algorithm, uploads.c.hashed_size, uploads.c.hashed_hex
-        )
+        select(uploads.c.id, uploads.c.repository_id, uploads.c.algorithm, uploads.c.hashed_size, uploads.c.hashed_hex)
         .select_from(uploads.join(repositories, repositories.c.id == uploads.c.repository_id))
         .where(
             uploads.c.id == bindparam("upload_id"),
@@ -28,9 +26,7 @@ _ADVANCE = Statement(
     lambda _: (
         update(uploads)
         .where(uploads.c.id == bindparam("upload_id"))
-        .values(
-            hashed_size=bindparam("size"), hashed_hex=bindparam("hex"), expires_at=bindparam("until")
-        )
+        .values(hashed_size=bindparam("size"), hashed_hex=bindparam("hex"), expires_at=bindparam("until"))
     )
 )
 _END = Statement(lambda _: delete(uploads).where(uploads.c.id == bindparam("upload_id")))
@@ -86,5 +82,3 @@ def exists(connection: Connection, upload_id: str) -> bool:
 def expired(connection: Connection) -> list[str]:
     """Ids of up to 1,000 uploads whose time is over."""
     return [row[0] for row in connection.all(_EXPIRED, now=connection.now())]
-
-
