@@ -1,5 +1,7 @@
 """The contract of every storage driver. `orlop.storage.contract` is the same in tests."""
 
+import errno
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -71,6 +73,10 @@ class Writer:
         """Append all buffers in their order, or raise; then `size` tells how much arrived."""
         raise NotImplementedError
 
+    def truncate(self, size: int) -> None:
+        """Drop what lies beyond `size` bytes; the next write goes there. ValueError: there are fewer."""
+        raise NotImplementedError
+
     def start_writeback(self, offset: int, length: int) -> None:
         """Hint that these bytes may go to disk now, so that `sync` finds little left. Doesn't wait, never raises."""
         raise NotImplementedError
@@ -96,7 +102,9 @@ class Writer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -107,11 +115,11 @@ class Storage(Layout):
 
     - A path that can't be (see `orlop.storage.paths`) raises InvalidPath at the call, before any I/O. Where a folder
       may be named, one `/` may end the path.
-    - A missing object raises FileNotFoundError. So does a folder where an object is asked for, and what lies below an object.
+    - A missing object raises FileNotFoundError; so does a folder where an object is asked for, and a path below an object.
     - To write where a folder is, or below an object, raises an OSError and changes nothing.
     - *Atomic*: at every moment, also after a crash, a reader finds the whole old object, the whole new one, or none.
     - *Durable*: if `capabilities.durable`, it outlives a power cut once the call has returned.
-    - Other errors of the store are OSErrors, passed on. All methods may be called from many threads and processes at once.
+    - Other errors of the store are OSErrors, passed on. Many threads and processes may call all methods at once.
     """
 
     buffer_size = 64 * 1024
@@ -168,8 +176,8 @@ class Storage(Layout):
     def remove(self, path: str) -> None:
         """Remove an object, or a folder and all that is in it when called; durable after `sync`.
 
-        FileNotFoundError if there is nothing. Readers that have it open read on. A folder of n objects costs n requests,
-        and folders that it leaves empty go too. Never makes a concurrent write fail.
+        FileNotFoundError if there is nothing. Readers that have it open read on. Folders that become empty go too, but
+        no concurrent write fails for that. A folder of n objects costs n requests.
         """
         raise NotImplementedError
 
@@ -234,5 +242,30 @@ class Storage(Layout):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
+
+
+def range_bounds(bytes_range: tuple[int, int] | None) -> tuple[int, int | None]:
+    """Where an inclusive range begins and what it stops before (None: the object's end); ValueError if it is none."""
+    if bytes_range is None:
+        return 0, None
+    first, last = bytes_range
+    if first < 0 or last < first:
+        raise ValueError(f"no range of bytes: {first} to {last}")
+    return first, last + 1
+
+
+def source_pieces(fp: BinaryIO, size: int) -> Iterator[bytes]:
+    """All that a source has to give, in pieces. A source that answers None isn't at its end, it has nothing yet."""
+    while piece := fp.read(size):
+        yield piece
+    if piece is None:
+        raise BlockingIOError(errno.EAGAIN, "the source would have to be waited for")
+
+
+def missing(path: str) -> FileNotFoundError:
+    """The error for a path at which there is nothing; it names the path below the root, not where that lies."""
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)

@@ -37,7 +37,7 @@ def open_beneath(folder: int, path: str, flags: int) -> int:
             return int(descriptor)
         number = ctypes.get_errno()
         if number in (errno.ENOSYS, errno.EPERM):
-            # An old kernel, or a sandbox that doesn't know the call. Where EPERM is the file's own, the steps meet it too.
+            # An old kernel, or a sandbox that knows no such call. Where EPERM is the file's own, the steps meet it too.
             _without_openat2 = number == errno.ENOSYS or _without_openat2
             return _open_stepwise(folder, path, flags)
         if number != errno.EINTR:

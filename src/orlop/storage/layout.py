@@ -174,7 +174,7 @@ def join_name(namespace: str, repository: str) -> str:
 
 
 def tag_segment(tag: str) -> str:
-    """The file of a tag. A leading `_` is kept away from `_images_list` and `_manifests` by a `!`, which no tag holds."""
+    """The file of a tag. `!`, which no tag holds, keeps one that starts with `_` from `_images_list` and `_manifests`."""
     return f"!{tag}" if tag.startswith("_") else tag
 
 

@@ -8,7 +8,17 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, TypeAlias
 
-from orlop.storage.base import Buffer, Capabilities, Entry, Space, Storage, Writer
+from orlop.storage.base import (
+    Buffer,
+    Capabilities,
+    Entry,
+    Space,
+    Storage,
+    Writer,
+    missing,
+    range_bounds,
+    source_pieces,
+)
 from orlop.storage.paths import check_folder, check_path
 
 
@@ -25,10 +35,6 @@ class _Object:
 
 
 _Folder: TypeAlias = "dict[str, _Object | _Folder]"
-
-
-def _missing(path: str) -> FileNotFoundError:
-    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
 
 
 class MemoryStorage(Storage):
@@ -55,14 +61,9 @@ class MemoryStorage(Storage):
 
     def stream_read(self, path: str, bytes_range: tuple[int, int] | None = None) -> Iterator[bytes]:
         check_path(path)
-        return self._pieces(path, bytes_range)
+        return self._pieces(path, *range_bounds(bytes_range))
 
-    def _pieces(self, path: str, bytes_range: tuple[int, int] | None) -> Iterator[bytes]:
-        first, end = 0, None
-        if bytes_range is not None:
-            first, end = bytes_range[0], bytes_range[1] + 1
-            if first < 0 or end <= first:
-                raise ValueError(f"no range of bytes: {bytes_range}")
+    def _pieces(self, path: str, first: int, end: int | None) -> Iterator[bytes]:
         content = self.get_content(path)
         end = len(content) if end is None else min(end, len(content))
         for offset in range(first, end, self.buffer_size):
@@ -73,10 +74,7 @@ class MemoryStorage(Storage):
 
     def stream_write(self, path: str, fp: BinaryIO) -> None:
         check_path(path)
-        content = bytearray()
-        while piece := fp.read(self.buffer_size):
-            content += piece
-        self.put_content(path, content)
+        self.put_content(path, b"".join(source_pieces(fp, self.buffer_size)))
 
     def list_directory(self, path: str | None = None) -> Iterator[str]:
         folder = None if path is None else check_folder(path)
@@ -87,7 +85,7 @@ class MemoryStorage(Storage):
             node = self._node(folder)
             names = list(node) if isinstance(node, dict) else []
         if not names:
-            raise _missing(folder or "")
+            raise missing(folder or "")
         yield from names if folder is None else [f"{folder}/{name}" for name in names]
 
     def exists(self, path: str) -> bool:
@@ -102,7 +100,7 @@ class MemoryStorage(Storage):
         path = check_folder(path)
         with self._lock:
             if self._node(path) is None:
-                raise _missing(path)
+                raise missing(path)
             self._take(path)
 
     def get_size(self, path: str) -> int:
@@ -184,12 +182,12 @@ class MemoryStorage(Storage):
     def _object(self, path: str) -> _Object:
         node = self._node(path)
         if not isinstance(node, _Object):
-            raise _missing(path)
+            raise missing(path)
         return node
 
     @staticmethod
     def _final(found: _Object) -> bytes:
-        """The object's bytes; kept as such when nobody appends to them any more, so that the next reader copies nothing."""
+        """The object's bytes; kept as such once nobody appends to them, so that the next reader copies nothing."""
         content = bytes(found.content)
         if not found.written:
             found.content = content
@@ -239,13 +237,23 @@ class MemoryWriter(Writer):
 
     def writev(self, buffers: list[Buffer]) -> None:
         with self._lock:
-            if not self._open:
-                raise ValueError("the writer is closed")
-            content = self._target.content
-            assert isinstance(content, bytearray)
+            content = self._content()
             for data in buffers:
                 content += data
-            self._target.modified = time.time()
+
+    def truncate(self, size: int) -> None:
+        with self._lock:
+            content = self._content()
+            if not 0 <= size <= len(content):
+                raise ValueError(f"not within the object: {size}")
+            del content[size:]
+
+    def _content(self) -> bytearray:
+        content = self._target.content
+        if not self._open or not isinstance(content, bytearray):
+            raise ValueError("the writer is closed")
+        self._target.modified = time.time()
+        return content
 
     def start_writeback(self, offset: int, length: int) -> None:
         pass

@@ -38,7 +38,10 @@ def check_folder(path: str) -> str:
 
 
 def check_segment(segment: str) -> str:
-    """Return `segment` if it can stand between two slashes, else raise InvalidPath: a `/` in a tag or an id would reach another's object."""
+    """Return `segment` if it can stand between two slashes, else raise InvalidPath.
+
+    A `/` in a tag or an id would reach another's object.
+    """
     if _is_segment(segment) is None:
         raise InvalidPath(segment, "it holds a /" if "/" in segment else _reason(segment))
     return segment
