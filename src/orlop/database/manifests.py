@@ -97,6 +97,16 @@ def _insert(insert: Insert) -> Any:
 
 _INSERT = Statement(_insert)
 _REFERENCE = Statement(lambda _: insert(manifest_references).values(parameters(manifest_references)))
+_TAKEN_IN = Statement(
+    lambda _: (
+        update(repositories)
+        .where(
+            repositories.c.id == bindparam("repository_id"),
+            or_(repositories.c.pushed_at.is_(None), repositories.c.pushed_at < bindparam("at")),
+        )
+        .values(pushed_at=bindparam("at"))
+    )
+)
 _REFERENCES = Statement(
     lambda _: (
         select(*[manifest_references.c[name] for name in Reference._fields])
@@ -163,6 +173,7 @@ def add(connection: Connection, repository_id: int, values: dict[str, Any], refe
         for position, reference in enumerate(references)
     ]
     connection.many(_REFERENCE, rows)
+    connection.run(_TAKEN_IN, repository_id=repository_id, at=values["pushed_at"])
     return manifest_id
 
 

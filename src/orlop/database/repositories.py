@@ -4,8 +4,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, exists, func, select
 
+from orlop.database import pages
 from orlop.database.connection import Connection
-from orlop.database.schema import manifests, repositories, tags
+from orlop.database.pages import Order, Position
+from orlop.database.schema import blobs, manifest_references, manifests, repositories, repository_blobs, tags
 from orlop.database.statement import Insert, Statement, parameters
 from orlop.domain.name import RepositoryName
 
@@ -13,7 +15,7 @@ from orlop.domain.name import RepositoryName
 def _create(insert: Insert) -> Any:
     return (
         insert(repositories)
-        .values(parameters(repositories, without=("id",)))
+        .values(parameters(repositories, without=("id", "pushed_at")))
         .on_conflict_do_nothing(index_elements=["name"])
     )
 
@@ -37,27 +39,62 @@ _KNOWN = Statement(
     lambda _: select(repositories.c.id).where(repositories.c.name == bindparam("name"), _holding_a_manifest())
 )
 _NAMES = Statement(lambda _: _page(repositories.c.name))
-_COUNT = Statement(lambda _: select(func.count()).select_from(repositories).where(_holding_a_manifest()))
-_SUMMARIES = Statement(
-    lambda _: _page(
-        repositories.c.name,
-        repositories.c.created_at,
-        select(func.count()).where(tags.c.repository_id == repositories.c.id).scalar_subquery(),
-        select(func.count()).where(manifests.c.repository_id == repositories.c.id).scalar_subquery(),
-        select(func.max(manifests.c.pushed_at)).where(manifests.c.repository_id == repositories.c.id).scalar_subquery(),
-        select(func.max(manifests.c.last_pulled_at))
-        .where(manifests.c.repository_id == repositories.c.id)
-        .scalar_subquery(),
-    ).where(repositories.c.name.contains(bindparam("filter"), autoescape=False))
+
+
+def _summaries(order: Order) -> Any:
+    # The page first, then what is counted for its repositories alone.
+    columns = {"name": repositories.c.name, "pushed": repositories.c.pushed_at}
+    rows = select(repositories.c.id, repositories.c.name, repositories.c.pushed_at).where(
+        pages.containing(repositories.c.name), _holding_a_manifest()
+    )
+    page = pages.paged(rows, order, columns).cte("page")
+    return (
+        select(
+            page.c.name,
+            select(func.count()).where(tags.c.repository_id == page.c.id).scalar_subquery(),
+            func.count(),
+            pages.whole(func.sum(manifests.c.size)) + _referenced_size(page.c.id),
+            page.c.pushed_at,
+            func.max(manifests.c.last_pulled_at),
+        )
+        .select_from(page.join(manifests, manifests.c.repository_id == page.c.id))
+        .group_by(page.c.id, page.c.name, page.c.pushed_at)
+        .order_by(*pages.ordering(order, {"name": page.c.name, "pushed": page.c.pushed_at}))
+    )
+
+
+def _referenced_size(repository_id: Any) -> Any:
+    """Bytes of the blobs that the repository holds and that one of its manifests names, each counted once."""
+    named = exists().where(
+        manifest_references.c.digest == blobs.c.digest,
+        manifest_references.c.repository_id == repository_blobs.c.repository_id,
+    )
+    return (
+        select(pages.whole(func.sum(blobs.c.size)))
+        .select_from(repository_blobs.join(blobs, blobs.c.id == repository_blobs.c.blob_id))
+        .where(repository_blobs.c.repository_id == repository_id, blobs.c.state == "live", named)
+        .scalar_subquery()
+    )
+
+
+SORTS = ("name", "pushed")
+_SUMMARIES = pages.each_order(SORTS, _summaries)
+_COUNT = Statement(
+    lambda _: (
+        select(func.count())
+        .select_from(repositories)
+        .where(pages.containing(repositories.c.name), _holding_a_manifest())
+    )
 )
 
-
 class Summary(NamedTuple):
+    """What a repository holds. `size`: bytes of its manifests and of the blobs that they name, each counted once."""
+
     name: str
-    created_at: int
     tags: int
     manifests: int
-    pushed_at: int | None
+    size: int
+    pushed_at: int
     last_pulled_at: int | None
 
 
@@ -86,3 +123,17 @@ def ensure(connection: Connection, name: RepositoryName) -> int:
 def names(connection: Connection, *, last: str, count: int) -> list[str]:
     """Up to `count` names after `last`, in byte order."""
     return [row[0] for row in connection.all(_NAMES, last=last, count=count)]
+
+
+def summaries(connection: Connection, *, text: str, order: Order, last: Position, count: int) -> list[Summary]:
+    """Up to `count` repositories after `last` whose name holds `text`. `order.by` is one of SORTS."""
+    rows = connection.all(
+        _SUMMARIES[order], pattern=pages.pattern(text), last_value=last.value, last_name=last.name, count=count
+    )
+    return [Summary(*row) for row in rows]
+
+
+def total(connection: Connection, text: str) -> int:
+    """How many repositories have a name that holds `text`. Looks at every repository: see `registry/totals.py`."""
+    row = connection.one(_COUNT, pattern=pages.pattern(text))
+    return int(row[0]) if row else 0
