@@ -30,6 +30,8 @@ fi
 
 echo "Installing Debian packages:$missing"
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
 # shellcheck disable=SC2086  # one word for each package
-apt-get install -y -qq --no-install-recommends $missing </dev/null
+if ! { apt-get update -qq && apt-get install -y -qq --no-install-recommends $missing </dev/null; }; then
+    echo "apt-get could not install:$missing" >&2
+    [ "${CI:-}" != true ]
+fi

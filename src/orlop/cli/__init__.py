@@ -6,6 +6,7 @@ from orlop.cli.commands import Commands
 
 
 @click.command(
+    "orlop",
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Every command has its own help: orlop COMMAND --help",

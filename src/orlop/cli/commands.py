@@ -77,9 +77,9 @@ class Commands(click.Group):
     def main(  # type: ignore[override]  # click's overloads are for `standalone_mode`, which has no use here
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
     ) -> NoReturn:
-        """Run the command of these words (default: the process's) and exit."""
+        """Run the command that these words (default: the process's) are, and exit."""
         words = list(sys.argv[1:] if args is None else args)
         extra["standalone_mode"] = False
         with one_line_errors(as_json="--json" in words):
-            result = super().main(words, prog_name or "orlop", **extra)
+            result = super().main(words, prog_name or self.name, **extra)
         sys.exit(result if isinstance(result, int) else 0)

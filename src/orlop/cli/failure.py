@@ -12,7 +12,6 @@ import click
 FAILED = 1
 MISUSED = 2
 INTERRUPTED = 130
-PIPE_CLOSED = 141
 
 
 @contextmanager
@@ -29,11 +28,7 @@ def one_line_errors(*, as_json: bool) -> Iterator[None]:
         sys.exit(MISUSED)
     except click.Abort:
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
-        # Python flushes standard output once more at its end, and would complain there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(PIPE_CLOSED)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # whatever it is, a person gets a line and not a traceback
         messages, code = _explain(error)
         _print(messages, as_json=as_json)
         sys.exit(code)

@@ -5,6 +5,7 @@ to write instead; `show` gives a value that TOML has and that `read` takes back.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -60,7 +61,10 @@ class Choice(Text):
 class Flag:
     """True or false; variables and options also say yes, no, on, off, 1, 0."""
 
-    words = {word: True for word in ("true", "yes", "on", "1")} | {word: False for word in ("false", "no", "off", "0")}
+    words: Mapping[str, bool] = {
+        "true": True, "yes": True, "on": True, "1": True,
+        "false": False, "no": False, "off": False, "0": False,
+    }  # fmt: skip
 
     def read(self, value: object) -> bool:
         if isinstance(value, bool):

@@ -87,11 +87,10 @@ def _contradictions(settings: Settings, origins: Mapping[str, str]) -> list[str]
 
 def check_exposure(settings: Settings) -> None:
     """Refuse to listen beyond this machine while everyone may push, unless that is meant (ConfigurationError)."""
-    if settings.access.mode != "open" or settings.address.is_loopback or settings.allow_anonymous_push:
+    if settings.address.is_loopback or settings.allow_anonymous_push:
         return
-    raise ConfigurationError(
-        [
-            f"listen = {settings.listen}: everyone who reaches this address could push and delete;"
-            f" listen on 127.0.0.1:{settings.address.port}, or pass --allow-anonymous-push if that is meant"
-        ]
+    problem = (
+        f"listen = {settings.listen}: everyone who reaches this address could push and delete;"
+        f" listen on 127.0.0.1:{settings.address.port}, or pass --allow-anonymous-push if that is meant"
     )
+    raise ConfigurationError([problem])

@@ -26,7 +26,7 @@ def as_toml(loaded: Loaded) -> str:
 def _lines(loaded: Loaded) -> Iterator[str]:
     section = ""
     for key, value in shown(loaded.settings).items():
-        prefix, dot, name = key.rpartition(".")
+        prefix, _, name = key.rpartition(".")
         if prefix != section:
             section = prefix
             yield f"\n[{section}]"
