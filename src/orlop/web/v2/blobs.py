@@ -9,6 +9,7 @@ from orlop.registry.content import SMALL
 from orlop.web.answers import Answer, Headers, Sent, may_reuse
 from orlop.web.ranges import parse_range
 from orlop.web.v2.calls import Call
+from orlop.web.v2.conditions import is_known
 
 
 async def head(call: Call) -> Answer:
@@ -18,7 +19,10 @@ async def head(call: Call) -> Answer:
     held = await call.edge.look_up(app.blobs.find_on, call.name, digest)
     if app.blobs.lease_due(held, app.database.hot().now()):
         held = await call.edge.call(app.blobs.renew, call.caller, call.name, digest)
-    return Answer(200, _headers(call, digest), size=held.size)
+    headers = _headers(call, digest)
+    if is_known(call.request.headers.get("If-None-Match"), digest):
+        return Answer(304, headers)
+    return Answer(200, headers, size=held.size)
 
 
 async def get(call: Call) -> Answer:
@@ -27,7 +31,7 @@ async def get(call: Call) -> Answer:
     held = await call.edge.look_up(app.blobs.find_on, call.name, digest)
     headers = _headers(call, digest)
     request_headers = call.request.headers
-    if request_headers.get("If-None-Match", "").removeprefix("W/").strip('"') == digest:
+    if is_known(request_headers.get("If-None-Match"), digest):
         return Answer(304, headers)
     asked = request_headers.get("Range")
     if asked is not None and request_headers.get("If-Range", f'"{digest}"').strip('"') == digest:

@@ -6,6 +6,7 @@ from orlop.domain.name import Tag, parse_reference
 from orlop.web.answers import Answer
 from orlop.web.v2 import errors
 from orlop.web.v2.calls import Call
+from orlop.web.v2.conditions import is_known
 
 MOST_TAGS = 100
 """Tags in one push; the specification asks for 10 at least."""
@@ -23,7 +24,7 @@ async def get(call: Call) -> Answer:
         ("X-Content-Type-Options", "nosniff"),
         *call.pulled_from(),
     ]
-    if _is_known(call.request.headers.get("If-None-Match"), found.digest):
+    if is_known(call.request.headers.get("If-None-Match"), found.digest):
         return Answer(304, headers)
     if call.request.method == "HEAD":
         return Answer(200, headers, size=found.size)
@@ -77,11 +78,3 @@ def _tags(call: Call, reference: Tag | Digest) -> tuple[Tag, ...]:
     if len(texts) > MOST_TAGS:
         raise TooManyTags(f"more than {MOST_TAGS} tags in one push", detail={"limit": MOST_TAGS})
     return tuple(dict.fromkeys(Tag.parse(text) for text in texts))
-
-
-def _is_known(if_none_match: str | None, digest: str) -> bool:
-    if if_none_match is None:
-        return False
-    return if_none_match.strip() == "*" or any(
-        etag.strip().removeprefix("W/").strip('"') == digest for etag in if_none_match.split(",")
-    )
