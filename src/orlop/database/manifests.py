@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from orlop.database.connection import Connection
 from orlop.database.schema import manifest_references, manifests, repositories, tags
@@ -45,6 +45,16 @@ class Reference(NamedTuple):
     digest: str
     size: int
     media_type: str
+
+
+class Child(NamedTuple):
+    """A manifest that an index lists. Where the repository does not hold it, `content_size` is None."""
+
+    digest: str
+    size: int
+    media_type: str
+    content_size: int | None
+    artifact_type: str | None
 
 
 class Referrer(NamedTuple):
@@ -114,6 +124,28 @@ _REFERENCES = Statement(
         .order_by(manifest_references.c.position)
     )
 )
+
+
+def _children() -> Any:
+    child = manifests.alias("child")
+    held = (child.c.digest == manifest_references.c.digest) & (
+        child.c.repository_id == manifest_references.c.repository_id
+    )
+    return (
+        select(
+            manifest_references.c.digest,
+            manifest_references.c.size,
+            manifest_references.c.media_type,
+            child.c.content_size,
+            child.c.artifact_type,
+        )
+        .select_from(manifest_references.outerjoin(child, held))
+        .where(manifest_references.c.manifest_id == bindparam("manifest_id"), manifest_references.c.kind == "manifest")
+        .order_by(manifest_references.c.position)
+    )
+
+
+_CHILDREN = Statement(lambda _: _children())
 _DELETE = Statement(lambda _: delete(manifests).where(manifests.c.id == bindparam("manifest_id")))
 _REFERRERS = Statement(
     lambda _: (
@@ -126,6 +158,13 @@ _REFERRERS = Statement(
         )
         .order_by(manifests.c.digest)
         .limit(bindparam("count"))
+    )
+)
+_REFERRER_COUNT = Statement(
+    lambda _: (
+        select(func.count())
+        .select_from(manifests)
+        .where(manifests.c.repository_id == bindparam("repository_id"), manifests.c.subject == bindparam("subject"))
     )
 )
 _PULLED = Statement(
@@ -182,6 +221,11 @@ def references(connection: Connection, manifest_id: int) -> list[Reference]:
     return [Reference(*row) for row in connection.all(_REFERENCES, manifest_id=manifest_id)]
 
 
+def children(connection: Connection, manifest_id: int) -> list[Child]:
+    """The manifests that an index lists, in its order."""
+    return [Child(*row) for row in connection.all(_CHILDREN, manifest_id=manifest_id)]
+
+
 def remove(connection: Connection, manifest_id: int) -> None:
     connection.run(_DELETE, manifest_id=manifest_id)
 
@@ -194,6 +238,12 @@ def referrers(
         _REFERRERS, repository_id=repository_id, subject=subject, artifact_type=artifact_type, last=last, count=count
     )
     return [Referrer(*row) for row in rows]
+
+
+def referrer_count(connection: Connection, repository_id: int, subject: str) -> int:
+    """How many manifests of the repository have that subject."""
+    row = connection.one(_REFERRER_COUNT, repository_id=repository_id, subject=subject)
+    return int(row[0]) if row else 0
 
 
 def pulled(connection: Connection, pulls: list[tuple[int, int]]) -> None:

@@ -87,6 +87,7 @@ _COUNT = Statement(
     )
 )
 
+
 class Summary(NamedTuple):
     """What a repository holds. `size`: bytes of its manifests and of the blobs that they name, each counted once."""
 

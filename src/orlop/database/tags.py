@@ -2,12 +2,15 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import Select, bindparam, case, delete, func, insert, or_, select, update
 
+from orlop.database import pages
 from orlop.database.connection import Connection
-from orlop.database.schema import manifests, repositories, tag_history, tags
+from orlop.database.pages import Order, Position
+from orlop.database.schema import manifest_references, manifests, repositories, tag_history, tags
 from orlop.database.statement import Insert, Statement, parameters
 from orlop.domain.caller import Caller
+from orlop.domain.manifest import INDEXES
 from orlop.domain.name import RepositoryName
 
 
@@ -23,10 +26,12 @@ class Record(NamedTuple):
     digest: str
     media_type: str
     size: int
-    content_size: int
+    """Bytes of the manifest and of what it names; for an index also of what its children name."""
     artifact_type: str
     platforms: str
     pushed_at: int
+    pushed_by: str
+    pushed_from: str
 
 
 class Change(NamedTuple):
@@ -89,6 +94,74 @@ _HISTORY = Statement(
         .order_by(tag_history.c.id.desc())
         .limit(bindparam("count"))
     )
+)
+
+
+def _size() -> Any:
+    child = manifests.alias("child")
+    below = (
+        select(pages.whole(func.sum(child.c.content_size)))
+        .select_from(manifest_references.join(child, child.c.digest == manifest_references.c.digest))
+        .where(
+            manifest_references.c.manifest_id == manifests.c.id,
+            manifest_references.c.kind == "manifest",
+            child.c.repository_id == manifest_references.c.repository_id,
+        )
+        .scalar_subquery()
+    )
+    is_index = or_(*[manifests.c.media_type == media_type for media_type in INDEXES])
+    return manifests.c.size + manifests.c.content_size + case((is_index, below), else_=0)
+
+
+def _records() -> Select[Any]:
+    joined = {
+        "digest": manifests.c.digest,
+        "media_type": manifests.c.media_type,
+        "size": _size(),
+        "artifact_type": manifests.c.artifact_type,
+        "platforms": manifests.c.platforms,
+        "pushed_at": manifests.c.pushed_at,
+        "pushed_by": manifests.c.pushed_by,
+        "pushed_from": manifests.c.pushed_from,
+    }
+    columns = [joined[name] if name in joined else tags.c[name] for name in Record._fields]
+    return (
+        select(*columns)
+        .select_from(tags.join(manifests, manifests.c.id == tags.c.manifest_id))
+        .where(tags.c.repository_id == bindparam("repository_id"))
+    )
+
+
+def _page(order: Order) -> Select[Any]:
+    columns = {
+        "name": tags.c.name,
+        "updated": tags.c.updated_at,
+        "pulled": func.coalesce(tags.c.last_pulled_at, 0),
+        "size": _size(),
+    }
+    return pages.paged(_records().where(pages.containing(tags.c.name)), order, columns)
+
+
+SORTS = ("name", "updated", "pulled", "size")
+_PAGES = pages.each_order(SORTS, _page)
+_RECORD = Statement(lambda _: _records().where(tags.c.name == bindparam("tag")))
+_TOTAL = Statement(
+    lambda _: (
+        select(func.count())
+        .select_from(tags)
+        .where(tags.c.repository_id == bindparam("repository_id"), pages.containing(tags.c.name))
+    )
+)
+_SIBLINGS = Statement(
+    lambda _: (
+        select(tags.c.name)
+        .where(tags.c.manifest_id == bindparam("manifest_id"))
+        .order_by(tags.c.name)
+        .limit(bindparam("count"))
+    )
+)
+_SIBLING_COUNT = Statement(
+    lambda _: select(func.count()).select_from(tags).where(tags.c.manifest_id == bindparam("manifest_id"))
 )
 _PULLED = Statement(
     lambda _: (
@@ -158,6 +231,41 @@ def names(connection: Connection, repository_id: int, *, last: str, count: int) 
 
 def of_manifest(connection: Connection, manifest_id: int) -> list[str]:
     return [row[0] for row in connection.all(_OF_MANIFEST, manifest_id=manifest_id)]
+
+
+def records(
+    connection: Connection, repository_id: int, *, text: str, order: Order, last: Position, count: int
+) -> list[Record]:
+    """Up to `count` tags after `last` whose name holds `text`. `order.by` is one of SORTS."""
+    rows = connection.all(
+        _PAGES[order],
+        repository_id=repository_id,
+        pattern=pages.pattern(text),
+        last_value=last.value,
+        last_name=last.name,
+        count=count,
+    )
+    return [Record(*row) for row in rows]
+
+
+def record(connection: Connection, repository_id: int, tag: str) -> Record | None:
+    row = connection.one(_RECORD, repository_id=repository_id, tag=tag)
+    return Record(*row) if row else None
+
+
+def total(connection: Connection, repository_id: int, text: str) -> int:
+    """How many tags of the repository have a name that holds `text`."""
+    row = connection.one(_TOTAL, repository_id=repository_id, pattern=pages.pattern(text))
+    return int(row[0]) if row else 0
+
+
+def on_manifest(connection: Connection, manifest_id: int, most: int) -> tuple[list[str], int]:
+    """The first `most` tags on a manifest, and how many there are."""
+    found = [row[0] for row in connection.all(_SIBLINGS, manifest_id=manifest_id, count=most)]
+    if len(found) < most:
+        return found, len(found)
+    row = connection.one(_SIBLING_COUNT, manifest_id=manifest_id)
+    return found, int(row[0]) if row else 0
 
 
 def history(connection: Connection, repository_id: int, tag: str, count: int) -> list[Change]:

@@ -28,6 +28,8 @@ from orlop.registry.names import Names
 
 MISSING_TOLD = 100
 """How many missing digests an error lists."""
+MOST_CONTENT = 1 << 47
+"""Bytes. Sizes are the client's word where content is elsewhere; the sum of many manifests' must fit into 64 bits."""
 
 
 class Pushed(NamedTuple):
@@ -185,7 +187,7 @@ def describe(caller: Caller, digest: Digest, manifest: Manifest, size: int, plat
         "digest": digest,
         "media_type": manifest.media_type,
         "size": size,
-        "content_size": sum(descriptor.size for _, descriptor in manifest.references()),
+        "content_size": min(MOST_CONTENT, sum(descriptor.size for _, descriptor in manifest.references())),
         "artifact_type": manifest.artifact_type,
         "config_media_type": manifest.config.media_type if manifest.config else "",
         "subject": manifest.subject,
