@@ -115,7 +115,7 @@ class Storage(Layout):
 
     - A path that can't be (see `orlop.storage.paths`) raises InvalidPath at the call, before any I/O. Where a folder
       may be named, one `/` may end the path.
-    - A missing object raises FileNotFoundError; so does a folder where an object is asked for, and a path below an object.
+    - A missing object raises FileNotFoundError, as do a folder where an object is asked for and a path below an object.
     - To write where a folder is, or below an object, raises an OSError and changes nothing.
     - *Atomic*: at every moment, also after a crash, a reader finds the whole old object, the whole new one, or none.
     - *Durable*: if `capabilities.durable`, it outlives a power cut once the call has returned.

@@ -76,12 +76,13 @@ class Folders:
             descriptor = self.open_or_make(folder)
             try:
                 placing(source, leaf, src_dir_fd=source_folder, dst_dir_fd=descriptor)
-                if durable:
-                    self._sync_names(folder, descriptor)
-                return
             except FileNotFoundError:
                 # The source is gone, which this raises, or the target's folder is, which is made anew.
                 os.stat(source, dir_fd=source_folder, follow_symlinks=False)
+            else:
+                if durable:
+                    self._sync_names(folder, descriptor)
+                return
             finally:
                 os.close(descriptor)
         raise _contended(folder)
@@ -109,7 +110,10 @@ class Folders:
         os.fsync(descriptor)
         marks = self._unsynced.on_the_way_to(folder)
         for marked, _ in marks:
-            above = self.open(marked.rpartition("/")[0])
+            try:
+                above = self.open(marked.rpartition("/")[0])
+            except FileNotFoundError:
+                continue  # removed meanwhile, with all that was in it
             try:
                 os.fsync(above)
             finally:

@@ -3,6 +3,7 @@
 import ctypes
 import errno
 import os
+import stat
 import sys
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -58,7 +59,11 @@ def _open_stepwise(folder: int, path: str, flags: int) -> int:
             below = os.open(parent, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
             os.close(here)
             here = below
-        return os.open(leaf, flags | os.O_NOFOLLOW, 0o666, dir_fd=here)
+        descriptor = os.open(leaf, flags | os.O_NOFOLLOW, 0o666, dir_fd=here)
+        if flags & os.O_PATH and stat.S_ISLNK(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        return descriptor
     finally:
         os.close(here)
 

@@ -1,5 +1,6 @@
 """Opening the root folder of a local store: what makes a file system unfit for it, and what to do about that."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -71,10 +72,12 @@ def _make(root: Path) -> None:
 
 
 def _refused(root: str, error: OSError) -> StorageRefused:
-    remedy = f"give user {os.geteuid()} the right to write there, or set storage.url to another folder"
     if isinstance(error, FileExistsError | NotADirectoryError):
         return StorageRefused(f"{root} is not a folder: set storage.url to another one")
-    return StorageRefused(f"{root} can't be written ({error.strerror}): {remedy}")
+    remedy = f"give user {os.geteuid()} the right to write there"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "make room there"
+    return StorageRefused(f"{root} can't be written ({error.strerror}): {remedy}, or set storage.url to another folder")
 
 
 def _ignores_case(descriptor: int) -> bool:

@@ -4,6 +4,7 @@ Each open driver has a session, a folder that it keeps locked while it lives. Wh
 sessions whose lock is free: their processes are dead.
 """
 
+import errno
 import fcntl
 import itertools
 import os
@@ -48,11 +49,11 @@ class Temporaries:
             try:
                 os.unlink(name, dir_fd=self.descriptor)
             except IsADirectoryError:
-                shutil.rmtree(name, dir_fd=self.descriptor)
+                _remove_tree(name, self.descriptor)
 
     def close(self) -> None:
         with suppress(FileNotFoundError):
-            shutil.rmtree(self._session, dir_fd=self._folder)
+            _remove_tree(self._session, self._folder)
         os.close(self.descriptor)
         os.close(self._folder)
 
@@ -63,7 +64,11 @@ class Temporaries:
     def _remove_if_dead(self, name: str) -> bool:
         try:
             session = os.open(name, _OPEN_FOLDER, dir_fd=self._folder)
-        except NotADirectoryError:
+        except FileNotFoundError:
+            return False  # its driver has just closed it
+        except OSError as error:
+            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                raise
             os.unlink(name, dir_fd=self._folder)
             return True
         try:
@@ -71,7 +76,19 @@ class Temporaries:
         except BlockingIOError:
             return False
         else:
-            shutil.rmtree(name, dir_fd=self._folder)
+            _remove_tree(name, self._folder)
             return True
         finally:
             os.close(session)
+
+
+def _remove_tree(name: str, folder: int) -> None:
+    """Remove a folder and what is in it, also what those still put there who had it open before it was renamed away."""
+    while True:
+        try:
+            shutil.rmtree(name, dir_fd=folder)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+        else:
+            return
