@@ -14,12 +14,15 @@ from orlop.domain.errors import StoreRefused
 from orlop.maintenance import identity
 from orlop.registry.blobs import Blobs
 from orlop.registry.content import Content
+from orlop.registry.details import Details
 from orlop.registry.manifests import Manifests
 from orlop.registry.names import Names
 from orlop.registry.pulls import Pulls
 from orlop.registry.referrers import Referrers
 from orlop.registry.repositories import Repositories
 from orlop.registry.space import Room
+from orlop.registry.status import Status
+from orlop.registry.tags import Tags
 from orlop.registry.uploads import Uploads
 from orlop.storage.base import Storage
 from orlop.storage.location import open_storage
@@ -46,6 +49,9 @@ class App:
         )
         self.referrers = Referrers(database, self.manifests)
         self.repositories = Repositories(database)
+        self.tags = Tags(database)
+        self.details = Details(self.content, self.manifests, self.referrers)
+        self.status = Status(storage, database, self.room)
         self.pulls = Pulls(database)
 
 

@@ -62,6 +62,11 @@ class Database:
         """
         return self._writer.run(unit)
 
+    def size(self) -> int:
+        """Bytes on disk: the database and its log."""
+        files = (self.path, self.path.with_name(f"{self.path.name}-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
     def close(self) -> None:
         """Commits what waits, folds the log into the database, and closes every connection."""
         self._writer.close()

@@ -160,6 +160,12 @@ _REFERRERS = Statement(
         .limit(bindparam("count"))
     )
 )
+_COUNT = Statement(lambda _: select(func.count()).select_from(manifests))
+_SUBJECT = Statement(
+    lambda _: select(manifests.c.subject).where(
+        manifests.c.repository_id == bindparam("repository_id"), manifests.c.digest == bindparam("digest")
+    )
+)
 _REFERRER_COUNT = Statement(
     lambda _: (
         select(func.count())
@@ -238,6 +244,18 @@ def referrers(
         _REFERRERS, repository_id=repository_id, subject=subject, artifact_type=artifact_type, last=last, count=count
     )
     return [Referrer(*row) for row in rows]
+
+
+def count(connection: Connection) -> int:
+    """How many manifests there are in all repositories."""
+    row = connection.one(_COUNT)
+    return int(row[0]) if row else 0
+
+
+def subject(connection: Connection, repository_id: int, digest: str) -> str | None:
+    """The subject of a manifest that the repository holds; None where it has none."""
+    row = connection.one(_SUBJECT, repository_id=repository_id, digest=digest)
+    return row[0] if row else None
 
 
 def referrer_count(connection: Connection, repository_id: int, subject: str) -> int:

@@ -126,6 +126,11 @@ def names(connection: Connection, *, last: str, count: int) -> list[str]:
     return [row[0] for row in connection.all(_NAMES, last=last, count=count)]
 
 
+def position(order: Order, summary: Summary) -> Position:
+    """Where a page that begins after this repository begins."""
+    return Position(summary.pushed_at if order.by == "pushed" else 0, summary.name)
+
+
 def summaries(connection: Connection, *, text: str, order: Order, last: Position, count: int) -> list[Summary]:
     """Up to `count` repositories after `last` whose name holds `text`. `order.by` is one of SORTS."""
     rows = connection.all(

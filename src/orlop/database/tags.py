@@ -152,6 +152,7 @@ _TOTAL = Statement(
         .where(tags.c.repository_id == bindparam("repository_id"), pages.containing(tags.c.name))
     )
 )
+_COUNT = Statement(lambda _: select(func.count()).select_from(tags))
 _SIBLINGS = Statement(
     lambda _: (
         select(tags.c.name)
@@ -233,6 +234,12 @@ def of_manifest(connection: Connection, manifest_id: int) -> list[str]:
     return [row[0] for row in connection.all(_OF_MANIFEST, manifest_id=manifest_id)]
 
 
+def position(order: Order, record: Record) -> Position:
+    """Where a page that begins after this tag begins."""
+    values = {"updated": record.updated_at, "pulled": record.last_pulled_at or 0, "size": record.size}
+    return Position(values.get(order.by, 0), record.name)
+
+
 def records(
     connection: Connection, repository_id: int, *, text: str, order: Order, last: Position, count: int
 ) -> list[Record]:
@@ -256,6 +263,12 @@ def record(connection: Connection, repository_id: int, tag: str) -> Record | Non
 def total(connection: Connection, repository_id: int, text: str) -> int:
     """How many tags of the repository have a name that holds `text`."""
     row = connection.one(_TOTAL, repository_id=repository_id, pattern=pages.pattern(text))
+    return int(row[0]) if row else 0
+
+
+def count(connection: Connection) -> int:
+    """How many tags there are in all."""
+    row = connection.one(_COUNT)
     return int(row[0]) if row else 0
 
 

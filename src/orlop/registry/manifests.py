@@ -133,16 +133,22 @@ class Manifests:
 
         self._names.publish(self._database.write(unit))
 
-    def delete_tag(self, caller: Caller, name: RepositoryName, tag: Tag) -> None:
-        """Removes one tag, never its manifest, never other tags on it."""
+    def delete_tag(self, caller: Caller, name: RepositoryName, tag: Tag, *, dry_run: bool = False) -> Found:
+        """Removes one tag, never its manifest, never other tags on it. Returns what the tag named.
 
-        def unit(connection: Connection) -> Entry:
-            repository_id = repositories.find(connection, name)
-            if repository_id is None or not tags.remove(connection, caller, repository_id, tag):
-                raise TagUnknown(detail={"name": name, "tag": tag})
-            return outbox.add(connection, "tag", name, tag)
+        TagUnknown. `dry_run`: changes nothing.
+        """
+        if dry_run:
+            return _tagged(self._database.reader(), name, tag)
 
-        self._names.publish([self._database.write(unit)])
+        def unit(connection: Connection) -> tuple[Found, Entry]:
+            found = _tagged(connection, name, tag)
+            tags.remove(connection, caller, found.repository_id, tag)
+            return found, outbox.add(connection, "tag", name, tag)
+
+        found, entry = self._database.write(unit)
+        self._names.publish([entry])
+        return found
 
     def _platforms(self, name: RepositoryName, manifest: Manifest) -> list[str]:
         config = manifest.config
@@ -204,6 +210,13 @@ def references_of(manifest: Manifest) -> list[Reference]:
         Reference(kind, descriptor.digest, descriptor.size, descriptor.media_type)
         for kind, descriptor in manifest.references()
     ]
+
+
+def _tagged(connection: Connection, name: RepositoryName, tag: Tag) -> Found:
+    found = manifests.by_tag(connection, name, tag)
+    if found is None:
+        raise TagUnknown(detail={"name": name, "tag": tag})
+    return found
 
 
 def _checked_digest(reference: Tag | Digest, content: bytes) -> Digest:

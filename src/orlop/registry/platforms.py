@@ -11,7 +11,7 @@ LARGEST_CONFIG = 1024 * 1024
 
 
 def of_index(manifest: Manifest) -> list[str]:
-    return [name for child in manifest.children if child.platform and (name := _name(child.platform))]
+    return [name for child in manifest.children if child.platform and (name := name_of(child.platform))]
 
 
 def of_config(content: bytes) -> list[str]:
@@ -20,11 +20,12 @@ def of_config(content: bytes) -> list[str]:
         config = msgspec.json.decode(content)
     except (msgspec.DecodeError, RecursionError):
         return []
-    name = _name(config) if isinstance(config, dict) else ""
+    name = name_of(config) if isinstance(config, dict) else ""
     return [name] if name else []
 
 
-def _name(platform: dict[str, Any]) -> str:
+def name_of(platform: dict[str, Any]) -> str:
+    """`os/architecture[/variant]`, empty where the platform does not say as much."""
     parts = [platform.get(key) for key in ("os", "architecture", "variant")]
     if not all(isinstance(part, str) and part for part in parts[:2]):
         return ""

@@ -54,6 +54,16 @@ class Referrers:
         ordered = [found[digest] for digest in sorted(found)]
         return Page(ordered[:count], len(ordered) > count)
 
+    def count(self, caller: Caller, name: RepositoryName, subject: Digest) -> int:
+        """How many referrers `page` would list."""
+        with self._database.snapshot() as connection:
+            repository_id = repositories.find(connection, name)
+            if repository_id is None:
+                return 0
+            listed = {child["digest"] for child in self._fallback(connection, name, repository_id, subject)}
+            own = {digest for digest in listed if manifests.subject(connection, repository_id, digest) == subject}
+            return manifests.referrer_count(connection, repository_id, subject) + len(listed - own)
+
     def _fallback(
         self, connection: Connection, name: RepositoryName, repository_id: int, subject: Digest
     ) -> list[Descriptor]:

@@ -4,9 +4,14 @@ from typing import NamedTuple
 
 from orlop.database import repositories, tags
 from orlop.database.engine import Database
+from orlop.database.pages import Order, Position
+from orlop.database.repositories import Summary
 from orlop.domain.caller import Caller
 from orlop.domain.errors import RepositoryUnknown
 from orlop.domain.name import RepositoryName
+from orlop.registry.totals import Totals
+
+SORTS = repositories.SORTS
 
 
 class Page(NamedTuple):
@@ -16,13 +21,31 @@ class Page(NamedTuple):
     more: bool
 
 
+class Summaries(NamedTuple):
+    """`following`: where the next page begins, None where there is none. `total`: in all pages; it may lag behind."""
+
+    items: list[Summary]
+    following: Position | None
+    total: int
+
+
 class Repositories:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._totals = Totals()
 
     def page(self, caller: Caller, *, last: str, count: int) -> Page:
         """Up to `count` names of repositories after `last`."""
         return _page(repositories.names(self._database.reader(), last=last, count=count + 1), count)
+
+    def summaries(self, caller: Caller, *, text: str, order: Order, last: Position, count: int) -> Summaries:
+        """Up to `count` repositories after `last` whose name holds `text`."""
+        with self._database.snapshot() as connection:
+            found = repositories.summaries(connection, text=text, order=order, last=last, count=count + 1)
+            total = self._totals.of(f"repositories {text}", lambda: repositories.total(connection, text))
+        items = found[:count]
+        following = repositories.position(order, items[-1]) if len(found) > count else None
+        return Summaries(items, following, total)
 
     def tags(self, caller: Caller, name: RepositoryName, *, last: str, count: int) -> Page:
         """Up to `count` tags after `last`, else RepositoryUnknown."""
