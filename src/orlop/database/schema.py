@@ -4,7 +4,7 @@ Times are integers: milliseconds since 1970 (UTC). Documents are JSON in text. N
 Python and the database, so statements run without SQLAlchemy's result processing (see `statement.py`).
 """
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import TEXT as POSTGRESQL_TEXT
 
 REVISION = "0001"
@@ -23,6 +23,8 @@ metadata = MetaData(
 _Id = BigInteger().with_variant(Integer, "sqlite")
 # Names are compared byte by byte on both databases, as pages and their `last` demand.
 _Name = Text().with_variant(POSTGRESQL_TEXT(collation="C"), "postgresql")
+# Few manifests have one.
+_HAS_SUBJECT = text("subject IS NOT NULL")
 
 store = Table(
     "store",
@@ -104,7 +106,7 @@ manifests = Table(
     Column("pushed_from", Text, nullable=False),
     Column("last_pulled_at", BigInteger),  # to the hour
     UniqueConstraint("repository_id", "digest"),
-    Index(None, "repository_id", "subject", "digest"),
+    Index(None, "repository_id", "subject", "digest", sqlite_where=_HAS_SUBJECT, postgresql_where=_HAS_SUBJECT),
 )
 
 manifest_references = Table(

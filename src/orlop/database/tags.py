@@ -14,6 +14,10 @@ from orlop.domain.manifest import INDEXES
 from orlop.domain.name import RepositoryName
 
 
+MOST_SIBLINGS = 100
+"""Other tags on the same manifest that are told; their number is told whole."""
+
+
 class Record(NamedTuple):
     """A tag with what is recorded of it and of its manifest."""
 

@@ -1,57 +1,93 @@
 """Makes a new database, and brings an old one to this version's schema."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+from sqlalchemy import URL
 from sqlalchemy.dialects.sqlite.pysqlite import dialect as pysqlite_dialect
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from orlop.database.schema import REVISION, metadata
 from orlop.domain.errors import StoreRefused
 
+_VERSIONS = "alembic_version"
+
 
 def prepare(path: Path) -> None:
     """The SQLite file at `path` with this version's schema: made, upgraded after a copy, or as it is.
 
-    StoreRefused: it has a newer schema, or is no database of the registry's.
+    StoreRefused: it cannot be opened, has a newer schema, or is no database of the registry's. It is as it was then.
     """
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as connection:
-        try:
-            revision = _revision(connection)
-        except sqlite3.DatabaseError as error:
-            raise StoreRefused(
-                f"{path} cannot be read as a database ({error}): restore it, or run `orlop rebuild`"
-            ) from error
-        if revision is None:
-            _create(connection)
-            return
+    try:
+        revision = _found_or_made(path)
+    except sqlite3.OperationalError as error:
+        raise StoreRefused(
+            f"{path} cannot be opened ({error}): check its folder, its owner, and the room on its disk"
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise StoreRefused(
+            f"{path} cannot be read as a database ({error}): restore it, or run `orlop rebuild`"
+        ) from error
     if revision != REVISION:
         _upgrade(path, revision)
 
 
-def _revision(connection: sqlite3.Connection) -> str | None:
-    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if "alembic_version" in tables:
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        return row[0] if row else None
-    return None
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    """The whole schema in one transaction. Alembic is not needed, and would take a third of the start."""
-    dialect = pysqlite_dialect()
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("BEGIN IMMEDIATE")
+def definitions(dialect: Dialect) -> Iterator[str]:
+    """The statements that make the schema. Alembic is not needed for it, and would take a third of the start."""
     for table in metadata.sorted_tables:
-        connection.execute(str(CreateTable(table).compile(dialect=dialect)))
+        yield str(CreateTable(table).compile(dialect=dialect))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            connection.execute(str(CreateIndex(index).compile(dialect=dialect)))
-    connection.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
-    connection.execute("INSERT INTO alembic_version VALUES (?)", (REVISION,))
-    connection.execute("COMMIT")
+            yield str(CreateIndex(index).compile(dialect=dialect))
+    # As Alembic makes it.
+    yield (
+        f"CREATE TABLE {_VERSIONS} "
+        f"(version_num VARCHAR(32) NOT NULL, CONSTRAINT {_VERSIONS}_pkc PRIMARY KEY (version_num))"
+    )
+    yield f"INSERT INTO {_VERSIONS} VALUES ('{REVISION}')"
+
+
+def copy(path: Path, target: Path) -> None:
+    """A consistent, durable copy of a SQLite file that may be in use. There is all of it at `target`, or nothing."""
+    partial = target.with_name(f"{target.name}.partial")
+    partial.unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(partial)) as sink:
+        source.backup(sink)
+    shutil.copymode(path, partial)
+    os.replace(partial, target)
+    _sync_folder(target.parent)
+
+
+def _found_or_made(path: Path) -> str:
+    """The revision of the schema in the file."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=60)) as connection:
+        revision = _revision(connection, path)
+        if revision is not None:
+            return revision
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("BEGIN IMMEDIATE")
+        if _revision(connection, path) is None:  # else another process was faster
+            for definition in definitions(pysqlite_dialect()):
+                connection.execute(definition)
+        connection.execute("COMMIT")
+        return REVISION
+
+
+def _revision(connection: sqlite3.Connection, path: Path) -> str | None:
+    """None for a database that holds nothing, as a crash while it was made leaves it."""
+    tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if not tables:
+        return None
+    found = connection.execute("SELECT version_num FROM alembic_version").fetchone() if _VERSIONS in tables else None
+    if found is None:
+        raise StoreRefused(f"{path} is another program's database: choose another database.url")
+    return str(found[0])
 
 
 def _upgrade(path: Path, revision: str) -> None:
@@ -61,13 +97,19 @@ def _upgrade(path: Path, revision: str) -> None:
         raise StoreRefused(
             f"{path} has schema {revision}, newer than this version's {REVISION}: install the version that wrote it"
         )
-    copy(path, path.with_name(f"{path.name}.before-{REVISION}-{time.strftime('%Y%m%dT%H%M%S')}"))
-    migrations.upgrade(f"sqlite:///{path}")
+    kept = path.with_name(f"{path.name}.before-{REVISION}-{time.strftime('%Y%m%dT%H%M%S')}")
+    copy(path, kept)
+    try:
+        migrations.upgrade(URL.create("sqlite", database=str(path)))
+    except SQLAlchemyError as error:
+        raise StoreRefused(
+            f"{path} could not be brought to schema {REVISION} ({error}): it is as it was, with a copy at {kept}"
+        ) from error
 
 
-def copy(path: Path, target: Path) -> None:
-    """A consistent copy of a SQLite file that may be in use."""
-    partial = target.with_name(f"{target.name}.partial")
-    with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(partial)) as sink:
-        source.backup(sink)
-    shutil.move(partial, target)
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
