@@ -126,6 +126,13 @@ class Uploads:
             self._hashers.keep(upload.id, upload.size, upload.hasher)
         upload.writer.close()
 
+    def undo(self, upload: OpenUpload) -> None:
+        """Drops what this request has appended, so that it can be sent again as it was."""
+        if upload.size != upload.begun_at:
+            upload.writer.truncate(upload.begun_at)
+            upload.size = upload.begun_at
+            upload.hasher = None
+
     def finish(self, caller: Caller, upload: OpenUpload, digest: Digest) -> None:
         """Makes the upload a blob of its repository.
 
@@ -134,7 +141,7 @@ class Uploads:
         try:
             found = self._digest(upload, digest.algorithm)
             if found != digest:
-                self._undo(upload)
+                self.undo(upload)
                 raise _mismatch(digest, found)
             upload.writer.sync()
             self._content.commit(
@@ -235,13 +242,6 @@ class Uploads:
         for piece in self._storage.stream_read(self._storage.upload_path(upload.id)):
             hasher.update(piece)
         return Digest.from_hasher(algorithm, hasher)
-
-    def _undo(self, upload: OpenUpload) -> None:
-        """Drops what the refused request had appended, so that it can be sent again as it was."""
-        if upload.size != upload.begun_at:
-            upload.writer.truncate(upload.begun_at)
-            upload.size = upload.begun_at
-            upload.hasher = None
 
     def _discard(self, upload_id: str) -> None:
         self._hashers.drop(upload_id)

@@ -1,6 +1,7 @@
 """Byte ranges: what a GET asks for, and where an upload's chunk belongs."""
 
 import re
+from typing import NamedTuple
 
 from orlop.domain.errors import RangeUnsatisfiable, SizeInvalid, UploadOutOfOrder
 
@@ -34,8 +35,15 @@ def _suffix(length: int, size: int) -> tuple[int, int]:
     return max(0, size - length), size - 1
 
 
-def parse_chunk(header: str | None, length: int | None, held: int) -> int | None:
-    """The offset at which a chunk belongs, from its Content-Range; None where it says none.
+class Chunk(NamedTuple):
+    """Where a chunk of an upload belongs."""
+
+    offset: int
+    length: int
+
+
+def parse_chunk(header: str | None, length: int | None, held: int) -> Chunk | None:
+    """Where a chunk belongs, from its Content-Range; None where it says none. `length` is None for a chunked body.
 
     UploadOutOfOrder: it cannot be read; `held` bytes are told. SizeInvalid: it disagrees with the Content-Length.
     """
@@ -47,6 +55,7 @@ def parse_chunk(header: str | None, length: int | None, held: int) -> int | None
     begin, end = int(match[1]), int(match[2])
     if end < begin:
         raise UploadOutOfOrder(held)
-    if length is not None and end - begin + 1 != length:
+    chunk = Chunk(begin, end - begin + 1)
+    if length is not None and chunk.length != length:
         raise SizeInvalid("Content-Range and Content-Length disagree")
-    return begin
+    return chunk

@@ -17,7 +17,7 @@ from orlop.registry.content import SMALL
 from orlop.registry.uploads import OpenUpload
 from orlop.web.answers import Answer
 from orlop.web.edge import accept_body, content_length
-from orlop.web.ranges import parse_chunk
+from orlop.web.ranges import Chunk, parse_chunk
 from orlop.web.v2 import errors
 from orlop.web.v2.calls import Call
 
@@ -34,7 +34,8 @@ async def start(call: Call) -> Answer:
     digest = query.first("digest")
     if digest is not None and mounted is None:
         return await _create(call, Digest.parse(digest))
-    algorithm = parse_algorithm(query.first("digest-algorithm") or "sha256")
+    announced = query.first("digest-algorithm")
+    algorithm = parse_algorithm(announced) if announced is not None else "sha256"
     if mounted is not None:
         algorithm = Digest.parse(mounted).algorithm
     upload_id = await call.edge.call(call.edge.app.uploads.start, call.caller, call.name, algorithm)
@@ -124,8 +125,8 @@ def _cancel_quietly(call: Call, upload_id: str) -> None:
 
 async def _is_untouched(call: Call) -> bool:
     """Whether nothing has arrived yet and the chunk, if it names its place, begins at 0."""
-    offset = parse_chunk(call.request.headers.get("Content-Range"), content_length(call.request), 0)
-    return offset in (None, 0) and await call.edge.call(call.edge.app.uploads.holds_nothing, _id(call))
+    chunk = _chunk(call, 0)
+    return (chunk is None or chunk.offset == 0) and await call.edge.call(call.edge.app.uploads.holds_nothing, _id(call))
 
 
 async def _small_body(call: Call, length: int) -> bytes:
@@ -138,11 +139,10 @@ async def _small_body(call: Call, length: int) -> bytes:
 
 async def _open(call: Call) -> OpenUpload:
     app = call.edge.app
-    header = call.request.headers.get("Content-Range")
     upload: OpenUpload = await call.edge.call(app.uploads.open, call.caller, call.name, _id(call))
     try:
-        offset = parse_chunk(header, content_length(call.request), upload.size)
-        if offset is not None and offset != upload.size:
+        chunk = _chunk(call, upload.size)
+        if chunk is not None and chunk.offset != upload.size:
             raise UploadOutOfOrder(upload.size)
     except BaseException:
         await call.edge.call(app.uploads.close, upload)
@@ -159,6 +159,7 @@ async def _receive(call: Call, upload: OpenUpload) -> None:
             upload.on_write = reservation.used if length is not None else _watch(call)
             await accept_body(call.request)
             await call.edge.transfer.receive(call.request, upload, length)
+        await _demand_chunk(call, upload)
     except OSError as error:
         await call.edge.call(app.uploads.close, upload)
         if isinstance(error, ConnectionError):
@@ -167,6 +168,18 @@ async def _receive(call: Call, upload: OpenUpload) -> None:
     except BaseException:
         await call.edge.call(app.uploads.close, upload)
         raise
+
+
+async def _demand_chunk(call: Call, upload: OpenUpload) -> None:
+    """That a chunked body was as long as its Content-Range says: else it is dropped again."""
+    chunk = _chunk(call, upload.begun_at)
+    if chunk is not None and upload.size - upload.begun_at != chunk.length:
+        await call.edge.call(call.edge.app.uploads.undo, upload)
+        raise SizeInvalid("the body's length is not that of its Content-Range")
+
+
+def _chunk(call: Call, held: int) -> Chunk | None:
+    return parse_chunk(call.request.headers.get("Content-Range"), content_length(call.request), held)
 
 
 def _watch(call: Call):  # type: ignore[no-untyped-def]
