@@ -118,7 +118,9 @@ def test_what_is_beside_the_api_and_not_there_is_404(registry: Client, target: s
     assert registry.get(target).status in (400, 404)
 
 
-@pytest.mark.parametrize("name", ["blobs", "manifests/blobs", "a/manifests", "tags/list", "a/blobs/uploads", "referrers"])
+@pytest.mark.parametrize(
+    "name", ["blobs", "manifests/blobs", "a/manifests", "tags/list", "a/blobs/uploads", "referrers"]
+)
 def test_a_name_may_hold_the_words_of_the_api(registry: Client, name: str) -> None:
     """`<name>` may hold any words, also those that the paths of the API are made of."""
     repository = Repository(registry, f"{name}/{Repository(registry).name}")

@@ -13,8 +13,8 @@ from tests.protocol.requirements import meets
 GOOD_NAMES = ["a", "0", "a.b", "a_b", "a__b", "a-b", "a---b", "a-b_c.d__e", "x/y", "0/1/2/3/4/5/6/7", "a.b/c_d/e-f"]
 BAD_NAMES = [
     "A", "aA", "-a", "a-", ".a", "a.", "_a", "a_", "a..b", "a___b", "a._b", "a.-b", "a--", "a/", "a//b", "a/-b", "a/B",
-    "a b", "a+b", "a:b", "a@b", "a~b", "a!b", "a,b", "a$b", "ä", "a\u0661", "а", "a\u2024b", "..", "a/..", "../a", "a/../b",
-    "a/./b", ".", "%", "a%2fb", "a%00", "a\\b", "a\tb", "_catalog", "_/a", "!", "con!",
+    "a b", "a+b", "a:b", "a@b", "a~b", "a!b", "a,b", "a$b", "ä", "a\u0661", "а", "a\u2024b", "..", "a/..", "../a",
+    "a/../b", "a/./b", ".", "%", "a%2fb", "a%00", "a\\b", "a\tb", "_catalog", "_/a", "!", "con!",
 ]  # fmt: skip
 
 

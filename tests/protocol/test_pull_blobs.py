@@ -117,13 +117,16 @@ def test_ranges_of_large_blobs(repository: Repository, size: int) -> None:
         assert answer.status == 206
         assert answer.body == content[first : last + 1]
         assert answer.header("Content-Range") == f"bytes {first}-{min(last, size - 1)}/{size}"
-    pieces = [repository.get(f"blobs/{digest}", {"Range": f"bytes={at}-{at + 99_999}"}).body for at in range(0, size, 100_000)]
+    pieces = [
+        repository.get(f"blobs/{digest}", {"Range": f"bytes={at}-{at + 99_999}"}).body for at in range(0, size, 100_000)
+    ]
     assert b"".join(pieces) == content
 
 
 @meets("pull-blob-05", "newest-12")
 @pytest.mark.parametrize(
-    "header", ["bytes=2048-", "bytes=2048-3000", "bytes=5000-10000", "bytes=500-0", "bytes=-0", "bytes=999999999999999999-"]
+    "header",
+    ["bytes=2048-", "bytes=2048-3000", "bytes=5000-10000", "bytes=500-0", "bytes=-0", "bytes=999999999999999999-"],
 )
 def test_a_range_beyond_the_end_is_416_with_the_size(repository: Repository, header: str) -> None:
     digest = repository.push_blob(random_bytes(2048))
