@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 from tests.bench.certificate import Certificate
 from tests.bench.connection import Connection, Target
@@ -123,7 +123,7 @@ class Server:
         self._start = start
         self._log = start.folder / f"{side.name}.log"
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         port = _free_port()
         self.target = Target(port, self._start.certificate.cert if self._start.certificate else None)
         # The kernel kills the server should the benchmark itself be killed.

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 from tests.bench.errors import BenchError
 
@@ -17,8 +18,11 @@ class Workspace:
     def __init__(self, parent: Path | None) -> None:
         self._parent = parent or CHECKOUT / "build"
 
-    def __enter__(self) -> "Workspace":
-        self._parent.mkdir(parents=True, exist_ok=True)
+    def __enter__(self) -> Self:
+        try:
+            self._parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BenchError(f"{self._parent} cannot be made ({error.strerror}): choose --dir") from None
         free = shutil.disk_usage(self._parent).free
         if free < NEEDED_BYTES:
             raise BenchError(
