@@ -174,7 +174,7 @@ def join_name(namespace: str, repository: str) -> str:
 
 
 def tag_segment(tag: str) -> str:
-    """The file of a tag: `!`, which no tag holds, keeps those that start with `_` off `_images_list` and `_manifests`."""
+    """The file of a tag: one that starts with `_` gets a `!`, so that it can't meet `_images_list` or `_manifests`."""
     return f"!{tag}" if tag.startswith("_") else tag
 
 
