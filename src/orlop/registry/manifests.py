@@ -40,6 +40,14 @@ class Pushed(NamedTuple):
     tags: tuple[Tag, ...]
 
 
+class Untagged(NamedTuple):
+    """What a deleted tag named, and the first of the `sibling_count` tags that stay on it."""
+
+    found: Found
+    siblings: list[str]
+    sibling_count: int
+
+
 class Manifests:
     """Reading, pushing and deleting."""
 
@@ -133,22 +141,20 @@ class Manifests:
 
         self._names.publish(self._database.write(unit))
 
-    def delete_tag(self, caller: Caller, name: RepositoryName, tag: Tag, *, dry_run: bool = False) -> Found:
-        """Removes one tag, never its manifest, never other tags on it. Returns what the tag named.
-
-        TagUnknown. `dry_run`: changes nothing.
-        """
+    def delete_tag(self, caller: Caller, name: RepositoryName, tag: Tag, *, dry_run: bool = False) -> Untagged:
+        """Removes one tag, never its manifest, never other tags on it. TagUnknown. `dry_run`: changes nothing."""
         if dry_run:
-            return _tagged(self._database.reader(), name, tag)
+            with self._database.snapshot() as connection:
+                return _untagged(connection, name, tag)
 
-        def unit(connection: Connection) -> tuple[Found, Entry]:
-            found = _tagged(connection, name, tag)
-            tags.remove(connection, caller, found.repository_id, tag)
-            return found, outbox.add(connection, "tag", name, tag)
+        def unit(connection: Connection) -> tuple[Untagged, Entry]:
+            untagged = _untagged(connection, name, tag)
+            tags.remove(connection, caller, untagged.found.repository_id, tag)
+            return untagged, outbox.add(connection, "tag", name, tag)
 
-        found, entry = self._database.write(unit)
+        untagged, entry = self._database.write(unit)
         self._names.publish([entry])
-        return found
+        return untagged
 
     def _platforms(self, name: RepositoryName, manifest: Manifest) -> list[str]:
         config = manifest.config
@@ -212,11 +218,13 @@ def references_of(manifest: Manifest) -> list[Reference]:
     ]
 
 
-def _tagged(connection: Connection, name: RepositoryName, tag: Tag) -> Found:
+def _untagged(connection: Connection, name: RepositoryName, tag: Tag) -> Untagged:
     found = manifests.by_tag(connection, name, tag)
     if found is None:
-        raise TagUnknown(detail={"name": name, "tag": tag})
-    return found
+        raise TagUnknown(f"{name} has no tag {tag}", detail={"name": name, "tag": tag})
+    on_manifest, count = tags.on_manifest(connection, found.id, tags.MOST_SIBLINGS + 1)
+    siblings = [other for other in on_manifest if other != tag]
+    return Untagged(found, siblings[: tags.MOST_SIBLINGS], count - 1)
 
 
 def _checked_digest(reference: Tag | Digest, content: bytes) -> Digest:

@@ -12,7 +12,6 @@ from orlop.domain.errors import RepositoryUnknown, TagUnknown
 from orlop.domain.name import RepositoryName, Tag
 
 SORTS = tags.SORTS
-MOST_SIBLINGS = 100
 MOST_CHANGES = 100
 
 
@@ -60,7 +59,7 @@ class Tags:
             repository_id = _repository(connection, name)
             record = tags.record(connection, repository_id, tag)
             if record is None:
-                raise TagUnknown(detail={"name": name, "tag": tag})
+                raise TagUnknown(f"{name} has no tag {tag}", detail={"name": name, "tag": tag})
             history = tags.history(connection, repository_id, tag, MOST_CHANGES)
             return Found(_listed(connection, [record])[0], history)
 
@@ -68,19 +67,19 @@ class Tags:
 def _repository(connection: Connection, name: RepositoryName) -> int:
     repository_id = repositories.find_known(connection, name)
     if repository_id is None:
-        raise RepositoryUnknown(detail={"name": name})
+        raise RepositoryUnknown(f"the registry has no repository {name}", detail={"name": name})
     return repository_id
 
 
 def _listed(connection: Connection, records: list[Record]) -> list[Listed]:
     # Once for each manifest: all the tags of a page may be on one.
     on_manifest = {
-        manifest_id: tags.on_manifest(connection, manifest_id, MOST_SIBLINGS + 1)
+        manifest_id: tags.on_manifest(connection, manifest_id, tags.MOST_SIBLINGS + 1)
         for manifest_id in {record.manifest_id for record in records}
     }
     listed = []
     for record in records:
         names, count = on_manifest[record.manifest_id]
-        siblings = [name for name in names if name != record.name][:MOST_SIBLINGS]
+        siblings = [name for name in names if name != record.name][: tags.MOST_SIBLINGS]
         listed.append(Listed(record, siblings, count - 1))
     return listed

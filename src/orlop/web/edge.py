@@ -3,6 +3,7 @@
 import asyncio
 import re
 import sqlite3
+import time
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -25,6 +26,7 @@ class Edge:
 
     def __init__(self, app: App) -> None:
         self.app = app
+        self.started = time.time()
         self.pools = Pools()
         self.stall = app.settings.limits.transfer_timeout
         self.transfer = Transfer(self.pools, self.stall)

@@ -1,12 +1,138 @@
-"""Orlop's own API."""
+"""Every path of Orlop's own API, in one table: requests are dispatched by it, and the OpenAPI document is made of it.
+
+`/-/` ends a repository's name, which may itself hold parts such as `tags`: `-` alone can be no part of a name.
+"""
+
+import functools
+from typing import Any
 
 from aiohttp.web import BaseRequest
 
 from orlop.domain.caller import Caller
+from orlop.domain.errors import (
+    DigestInvalid,
+    ManifestUnknown,
+    NameInvalid,
+    OrlopError,
+    RepositoryUnknown,
+    StorageFull,
+    TagInvalid,
+    TagUnknown,
+)
+from orlop.domain.name import RepositoryName
+from orlop.registry import repositories as registry_repositories
+from orlop.registry import tags as registry_tags
 from orlop.web.answers import Answer
+from orlop.web.api import errors, manifests, openapi, repositories, status, tags
+from orlop.web.api.calls import Call
+from orlop.web.api.operations import Operation, Route
+from orlop.web.api.queries import DRY_RUN, check, list_parameters
 from orlop.web.edge import Edge
-from orlop.web import health
+from orlop.web.targets import Target
+
+
+async def _openapi(call: Call) -> Answer:
+    return call.answer(_document())
+
+
+@functools.cache
+def _document() -> dict[str, Any]:
+    return openapi.document(ROUTES)
+
+
+ROUTES = (
+    Route(
+        "repositories",
+        "/api/v1/repositories",
+        {
+            "GET": Operation(
+                repositories.listing,
+                "List repositories",
+                repositories.RepositoryList,
+                list_parameters(registry_repositories.SORTS),
+            )
+        },
+    ),
+    Route(
+        "tags",
+        "/api/v1/repositories/{name}/-/tags",
+        {
+            "GET": Operation(
+                tags.listing,
+                "List the tags of a repository",
+                tags.TagList,
+                list_parameters(registry_tags.SORTS),
+                (NameInvalid, RepositoryUnknown),
+            )
+        },
+    ),
+    Route(
+        "tag",
+        "/api/v1/repositories/{name}/-/tags/{tag}",
+        {
+            "GET": Operation(
+                tags.get,
+                "Show a tag with its history",
+                tags.TagDetail,
+                errors=(NameInvalid, TagInvalid, RepositoryUnknown, TagUnknown),
+            ),
+            "DELETE": Operation(
+                tags.delete,
+                "Delete a tag, never its manifest",
+                tags.TagRemoval,
+                (DRY_RUN,),
+                (NameInvalid, TagInvalid, TagUnknown, StorageFull),
+            ),
+        },
+    ),
+    Route(
+        "manifest",
+        "/api/v1/repositories/{name}/-/manifests/{reference}",
+        {
+            "GET": Operation(
+                manifests.get,
+                "Show what a manifest is made of",
+                manifests.Manifest,
+                errors=(NameInvalid, TagInvalid, DigestInvalid, ManifestUnknown),
+            )
+        },
+    ),
+    Route("status", "/api/v1/status", {"GET": Operation(status.get, "Show how the registry is doing", status.Status)}),
+    Route(
+        "openapi",
+        "/api/v1/openapi.json",
+        {"GET": Operation(_openapi, "Show this description of the API", dict[str, Any])},
+    ),
+)
+
+_BY_SHAPE = {route.shape: route for route in ROUTES}
 
 
 async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[str, Answer]:
-    return "api", health.absent()
+    """The route's name, for logs and metrics, and the answer."""
+    label = "api"
+    try:
+        target = Target(request.raw_path)
+        shape, name, item = _parts(target.segments)
+        route = _BY_SHAPE.get(shape)
+        if route is None:
+            raise errors.PathUnknown
+        label = f"api.{route.name}"
+        operation = route.operation(request.method)
+        if operation is None:
+            raise errors.MethodUnsupported(route.methods)
+        check(target, operation.parameters)
+        repository = RepositoryName() if name is None else RepositoryName.parse(name)
+        return label, await operation.handler(Call(edge, request, caller, target, repository, item))
+    except OrlopError as error:
+        return label, errors.render(error)
+
+
+def _parts(segments: list[str]) -> tuple[tuple[str, ...], str | None, str]:
+    """A path's shape, the repository's name, and the item behind its kind."""
+    if "-" not in segments[4:]:
+        return tuple(segments), None, ""
+    end = segments.index("-", 4)
+    kind, item = segments[end + 1 : end + 2], segments[end + 2 :]
+    shape = (*segments[:4], "{}", "-", *kind, *("{}" if part else "" for part in item))
+    return shape, "/".join(segments[4:end]), "/".join(item)
