@@ -1,7 +1,7 @@
 """Groups of tests that cannot run on this machine: named at the end with the remedy, a failure where all must run.
 
-    if reason := missing_programs("initdb"):
-        leave_out("PostgreSQL", reason)
+if reason := missing_programs("initdb"):
+    leave_out("PostgreSQL", reason)
 """
 
 import os
