@@ -39,12 +39,17 @@ class OpenUpload:
         self.writer = writer
         self.hasher = hasher
         self._written_back = self.size
+        self.closed = False
         self.on_write: Callable[[int], None] | None = None
         """Told how many bytes were written, after each write; may raise to stop the upload."""
 
     def write(self, buffers: Sequence[Buffer]) -> None:
         """Appends to the object. OSError: the disk would not take it."""
-        self.writer.writev(list(buffers))
+        try:
+            self.writer.writev(list(buffers))
+        except BaseException:
+            self.hasher = None  # it may have seen bytes that are not in the object
+            raise
         written = sum(map(len, buffers))
         self.size += written
         if self.on_write is not None:
@@ -54,9 +59,10 @@ class OpenUpload:
             self._written_back = self.size
 
     def hash(self, buffers: Sequence[Buffer]) -> None:
-        if self.hasher is not None:
+        hasher = self.hasher
+        if hasher is not None:
             for buffer in buffers:
-                self.hasher.update(buffer)
+                hasher.update(buffer)
 
     def digest(self) -> str:
         """The hex of the digest so far, empty where it isn't known."""
@@ -122,6 +128,7 @@ class Uploads:
 
     def close(self, upload: OpenUpload) -> None:
         """Lets go of the upload without recording anything, as when its request was cut."""
+        upload.closed = True
         if upload.hasher is not None and upload.size == upload.writer.size:
             self._hashers.keep(upload.id, upload.size, upload.hasher)
         upload.writer.close()

@@ -75,6 +75,12 @@ def take_connection(request: BaseRequest) -> None:
     setattr(request.protocol, "taken", True)  # noqa: B010  # an attribute of our own connections only
 
 
+def take_body(request: BaseRequest) -> bytes | None:
+    """What has come of a chunked body, still coded, where nobody has read of it yet; it is the caller's to go on then."""
+    take = getattr(request.protocol, "take_body", None)
+    return None if take is None or request.content.is_eof() else take()
+
+
 def may_reuse(request: BaseRequest) -> bool:
     """Whether another request may come on this connection. Not when a body went past the HTTP parser."""
     return request.keep_alive and not getattr(request.protocol, "taken", False)

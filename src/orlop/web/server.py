@@ -38,7 +38,7 @@ MOST_HEADERS = 200
 class Connection(RequestHandler):
     """A client's connection, with a deadline for headers and answers of our own to what can't be parsed."""
 
-    __slots__ = ("headers_since", "taken")
+    __slots__ = ("_begun", "_begun_size", "_in_chunked", "headers_since", "taken")
 
     def __init__(self, *arguments: object, **keywords: object) -> None:
         super().__init__(*arguments, **keywords)  # type: ignore[arg-type]
@@ -46,14 +46,45 @@ class Connection(RequestHandler):
         """When the first byte of a request came whose headers are not whole yet; 0 while there is none."""
         self.taken = False
         """Whether a body went past the HTTP parser."""
+        self._begun: list[bytes] = []  # a request as it came, while it may turn out to have a chunked body
+        self._begun_size = 0
+        self._in_chunked = False
 
     def data_received(self, data: bytes) -> None:
+        between_requests = self._waiter is not None and not self._messages
+        if between_requests and self._in_chunked:
+            self._forget_begun()
+        if between_requests or self._in_chunked:
+            self._begun.append(data)
         super().data_received(data)
-        waiting = self._waiter is not None and not self._messages
-        if not waiting:
-            self.headers_since = 0.0
-        elif not self.headers_since and data:
-            self.headers_since = time.monotonic()
+        if between_requests:
+            self._look_at_message()
+        elif self._in_chunked:
+            self._begun_size += len(data)
+            if self._begun_size > 2 * READ_BUFFER:
+                self._forget_begun()  # somebody reads the body through the parser
+
+    def take_body(self) -> bytes | None:
+        """What has come of a chunked body, as it came. None where that isn't known any more."""
+        if not self._in_chunked:
+            return None
+        _, ended, body = b"".join(self._begun).partition(b"\r\n\r\n")
+        self._forget_begun()
+        return body if ended else None
+
+    def _look_at_message(self) -> None:
+        if not self._messages:
+            self.headers_since = self.headers_since or time.monotonic()
+            return
+        self.headers_since = 0.0
+        self._in_chunked = len(self._messages) == 1 and getattr(self._messages[0][0], "chunked", False)
+        if not self._in_chunked:
+            self._begun.clear()
+
+    def _forget_begun(self) -> None:
+        self._begun = []
+        self._begun_size = 0
+        self._in_chunked = False
 
     def handle_error(  # type: ignore[override]
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None

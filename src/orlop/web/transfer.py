@@ -7,7 +7,7 @@ would block, or 8 MiB are through; then the event loop waits for the socket, so 
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -16,7 +16,9 @@ from aiohttp.web import BaseRequest
 
 from orlop.domain.errors import SizeInvalid
 from orlop.registry.uploads import OpenUpload
-from orlop.web.answers import take_connection
+from orlop.storage.base import Buffer
+from orlop.web.answers import take_body, take_connection
+from orlop.web.chunked import Chunks
 from orlop.web.pools import Pools
 
 Result = TypeVar("Result")
@@ -82,6 +84,10 @@ class Transfer:
         plain = transport.get_extra_info("sslcontext") is None
         if plain and length is not None and length - request.content.total_bytes > RAW_LEAST:
             await self._receive_raw(request, transport, upload, length)
+            return
+        begun = take_body(request) if plain and length is None else None
+        if begun is not None:
+            await self._receive_chunked(request, transport, upload, begun)
         else:
             await self._receive_parsed(request, upload, length)
 
@@ -101,6 +107,25 @@ class Transfer:
                 )
                 left -= received
                 if left:
+                    await peer.readable(self._stall)
+        request.content.feed_eof()
+        transport.pause_reading()
+
+    async def _receive_chunked(
+        self, request: BaseRequest, transport: asyncio.Transport, upload: OpenUpload, begun: bytes
+    ) -> None:
+        """Chunks from the socket itself; `begun` is what came of the body, still coded."""
+        take_connection(request)
+        _take_parsed(request.content, transport)  # the same bytes, decoded: dropped
+        chunks = Chunks()
+        await self._store(upload, chunks.feed(memoryview(begun)))
+        with _Socket(transport) as peer:
+            buffers = _Buffers()
+            while not chunks.done:
+                await peer.run(
+                    self._pools.transfers, _chunked_turn, peer.fileno(), upload, chunks, buffers, self._pools.hashing
+                )
+                if not chunks.done:
                     await peer.readable(self._stall)
         request.content.feed_eof()
         transport.pause_reading()
@@ -129,7 +154,7 @@ class Transfer:
         if pieces:
             yield pieces
 
-    async def _store(self, upload: OpenUpload, pieces: list[bytes]) -> None:
+    async def _store(self, upload: OpenUpload, pieces: Sequence[Buffer]) -> None:
         """Writes and hashes side by side."""
         if not pieces:
             return
@@ -288,6 +313,33 @@ def _receive_turn(
         if hashed is not None:
             hashed.result()
     return received
+
+
+def _chunked_turn(
+    peer: int, upload: OpenUpload, chunks: Chunks, buffers: _Buffers, hashing: ThreadPoolExecutor
+) -> None:
+    """Receives chunks until the socket would block; what they hold is written and hashed."""
+    received = 0
+    hashed = None
+    try:
+        with socket.socket(fileno=os.dup(peer)) as source:
+            while received < TURN and not chunks.done:
+                buffer = buffers.next()
+                filled, blocked, closed = _fill(source, buffer)
+                pieces = chunks.feed(buffer[:filled])
+                if hashed is not None:
+                    hashed.result()
+                if pieces:
+                    hashed = hashing.submit(upload.hash, pieces)
+                    upload.write(pieces)
+                received += filled
+                if closed and not chunks.done:
+                    raise ConnectionResetError("the client has gone")
+                if blocked:
+                    break
+    finally:
+        if hashed is not None:
+            hashed.result()
 
 
 def _fill(source: socket.socket, buffer: memoryview) -> tuple[int, bool, bool]:
