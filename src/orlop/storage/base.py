@@ -10,13 +10,9 @@ from typing import BinaryIO, NamedTuple, Self, TypeAlias
 from orlop.storage.layout import Layout
 from orlop.storage.paths import InvalidPath
 
-__all__ = ["Buffer", "Capabilities", "Entry", "InvalidPath", "Space", "Storage", "StorageRefused", "Writer"]
+__all__ = ["Buffer", "Capabilities", "Entry", "InvalidPath", "Space", "Storage", "Writer"]
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
-
-
-class StorageRefused(Exception):
-    """A store that can't be opened or won't be used; the message is one line and ends with the remedy."""
 
 
 @dataclass(frozen=True, slots=True)

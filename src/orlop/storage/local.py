@@ -44,7 +44,7 @@ _link = functools.partial(os.link, follow_symlinks=False)
 
 
 class LocalStorage(Storage):
-    """The folder `root`, made if it is missing; StorageRefused if it can't be written or its file system is unfit.
+    """The folder `root`, made if it is missing; StoreRefused if it can't be written or its file system is unfit.
 
     A network file system is refused unless `allow_network_filesystem`. A process that was forked off opens a store of
     its own: closing the one that it inherited would end its parent's session.

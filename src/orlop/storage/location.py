@@ -1,6 +1,7 @@
 """Which driver a storage URL means."""
 
-from orlop.storage.base import Storage, StorageRefused
+from orlop.domain.errors import StoreRefused
+from orlop.storage.base import Storage
 from orlop.storage.local import LocalStorage
 from orlop.storage.memory import MemoryStorage
 
@@ -8,7 +9,7 @@ KNOWN = "file:PATH, file:///PATH or memory:"
 
 
 def open_storage(url: str, *, allow_network_filesystem: bool = False) -> Storage:
-    """Open the store at `url`; StorageRefused if no driver knows it or its driver refuses.
+    """Open the store at `url`; StoreRefused if no driver knows it or its driver refuses.
 
     PATH is taken as it stands: nothing in it is decoded.
     """
@@ -20,4 +21,4 @@ def open_storage(url: str, *, allow_network_filesystem: bool = False) -> Storage
     if scheme == "file" and rest and not rest.startswith("//") and "\0" not in rest:
         return LocalStorage(rest, allow_network_filesystem=allow_network_filesystem)
     # Only the scheme is shown: the rest may hold a secret.
-    raise StorageRefused(f"a storage URL of the kind {scheme!r} isn't known: set storage.url to {KNOWN}")
+    raise StoreRefused(f"a storage URL of the kind {scheme!r} isn't known: set storage.url to {KNOWN}")

@@ -4,8 +4,8 @@ import errno
 import os
 from pathlib import Path
 
+from orlop.domain.errors import StoreRefused
 from orlop.storage import kernel, temporaries
-from orlop.storage.base import StorageRefused
 
 _NETWORK_MAGIC = {
     0x6969: "NFS",
@@ -27,7 +27,7 @@ _NETWORK_FUSE = (
 
 
 def open_root(root: str, *, allow_network_filesystem: bool) -> int:
-    """Return a descriptor of the folder, made if it is missing; StorageRefused if it can't be or is unfit."""
+    """Return a descriptor of the folder, made if it is missing; StoreRefused if it can't be or is unfit."""
     try:
         _make(Path(root))
         descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -36,7 +36,7 @@ def open_root(root: str, *, allow_network_filesystem: bool) -> int:
     kind = _network_kind(descriptor)
     if kind and not allow_network_filesystem:
         os.close(descriptor)
-        raise StorageRefused(
+        raise StoreRefused(
             f"{root} is on a network file system ({kind}), where locks and renames may not hold:"
             " choose a local disk, or set storage.allow_network_filesystem"
         )
@@ -44,14 +44,14 @@ def open_root(root: str, *, allow_network_filesystem: bool) -> int:
 
 
 def open_temporaries(root: str, descriptor: int) -> temporaries.Temporaries:
-    """Open a session in the root; StorageRefused if it can't be written or takes `A` for `a`."""
+    """Open a session in the root; StoreRefused if it can't be written or takes `A` for `a`."""
     try:
         session = temporaries.Temporaries(descriptor)
     except OSError as error:
         raise _refused(root, error) from error
     if _ignores_case(descriptor):
         session.close()
-        raise StorageRefused(
+        raise StoreRefused(
             f"{root} is on a case-insensitive file system, where the tags `A` and `a` would be one:"
             " choose a folder on a case-sensitive one"
         )
@@ -71,13 +71,13 @@ def _make(root: Path) -> None:
         os.close(parent)
 
 
-def _refused(root: str, error: OSError) -> StorageRefused:
+def _refused(root: str, error: OSError) -> StoreRefused:
     if isinstance(error, FileExistsError | NotADirectoryError):
-        return StorageRefused(f"{root} is not a folder: set storage.url to another one")
+        return StoreRefused(f"{root} is not a folder: set storage.url to another one")
     remedy = f"give user {os.geteuid()} the right to write there"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         remedy = "make room there"
-    return StorageRefused(f"{root} can't be written ({error.strerror}): {remedy}, or set storage.url to another folder")
+    return StoreRefused(f"{root} can't be written ({error.strerror}): {remedy}, or set storage.url to another folder")
 
 
 def _ignores_case(descriptor: int) -> bool:

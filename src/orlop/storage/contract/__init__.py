@@ -9,7 +9,7 @@ makes pytest run all of them. `orlop storage test` runs them on a store in use, 
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from typing import NamedTuple
 
 from orlop.storage.base import Storage
@@ -44,7 +44,7 @@ def cases() -> dict[str, Callable[[Storage], None]]:
     return {name.removeprefix("test_").replace("_", " "): getattr(contract, name) for name in names}
 
 
-def run(store: Storage) -> Iterator[Verdict]:
+def run(store: Storage) -> Generator[Verdict, None, None]:
     """Run all cases, each in a fresh folder of the store, and remove those, also when the run is given up.
 
     What is in the store already is neither read nor changed.
