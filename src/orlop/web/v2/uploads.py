@@ -1,6 +1,7 @@
 """`/v2/<name>/blobs/uploads/…`: how blobs arrive."""
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import AsyncIterator, Iterable
 
 from orlop.domain.digest import Digest, parse_algorithm
 from orlop.domain.errors import (
@@ -51,11 +52,11 @@ async def status(call: Call) -> Answer:
 async def patch(call: Call) -> Answer:
     """PATCH: one chunk, or the whole content as a stream."""
     try:
-        upload = await _open(call)
-        await _receive(call, upload)
+        async with _opened(call, _id(call)) as upload:
+            await _receive(call, upload)
+            await call.edge.call(call.edge.app.uploads.suspend, upload)
     except OrlopError as error:
         return _refused(call, error)
-    await call.edge.call(call.edge.app.uploads.suspend, upload)
     return _progress(call, 202, upload.id, upload.size)
 
 
@@ -72,10 +73,10 @@ async def put(call: Call) -> Answer:
             content = await _small_body(call, length)
             await call.edge.call(app.uploads.finish_small, call.caller, call.name, _id(call), content, digest)
             return _created(call, digest)
-        upload = await _open(call)
-        if length != 0:
-            await _receive(call, upload)
-        await call.edge.call(app.uploads.finish, call.caller, upload, digest)
+        async with _opened(call, _id(call)) as upload:
+            if length != 0:
+                await _receive(call, upload)
+            await call.edge.call(app.uploads.finish, call.caller, upload, digest)
     except OrlopError as error:
         return _refused(call, error)
     return _created(call, digest)
@@ -104,14 +105,17 @@ async def _create(call: Call, digest: Digest) -> Answer:
         content = await _small_body(call, length)
         await call.edge.call(app.uploads.create, call.caller, call.name, content, digest)
         return _created(call, digest)
-    upload_id = await call.edge.call(app.uploads.start, call.caller, call.name, digest.algorithm)
+    begun: list[str] = []
+    start = app.uploads.start
     try:
-        upload = await call.edge.call(app.uploads.open, call.caller, call.name, upload_id)
-        await _receive(call, upload)
-        await call.edge.call(app.uploads.finish, call.caller, upload, digest)
+        await call.edge.call(lambda: begun.append(start(call.caller, call.name, digest.algorithm)))
+        async with _opened(call, begun[0]) as upload:
+            await _receive(call, upload)
+            await call.edge.call(app.uploads.finish, call.caller, upload, digest)
     except BaseException:
         # Nobody knows this session's id: nobody could resume it.
-        await call.edge.call(_cancel_quietly, call, upload_id)
+        for upload_id in begun:
+            await call.edge.call(_cancel_quietly, call, upload_id)
         raise
     return _created(call, digest)
 
@@ -137,21 +141,26 @@ async def _small_body(call: Call, length: int) -> bytes:
     return content
 
 
-async def _open(call: Call) -> OpenUpload:
+@contextlib.asynccontextmanager
+async def _opened(call: Call, upload_id: str) -> AsyncIterator[OpenUpload]:
+    """The upload, for this request to write to while the block lasts. However that ends, the upload can be resumed."""
     app = call.edge.app
-    upload: OpenUpload = await call.edge.call(app.uploads.open, call.caller, call.name, _id(call))
+    opened: list[OpenUpload] = []  # filled also when the client hangs up at this moment
     try:
+        await call.edge.call(lambda: opened.append(app.uploads.open(call.caller, call.name, upload_id)))
+        upload = opened[0]
         chunk = _chunk(call, upload.size)
         if chunk is not None and chunk.offset != upload.size:
             raise UploadOutOfOrder(upload.size)
-    except BaseException:
-        await call.edge.call(app.uploads.close, upload)
-        raise
-    return upload
+        yield upload
+    finally:
+        for upload in opened:
+            if not upload.closed:
+                await call.edge.call(app.uploads.close, upload)
 
 
 async def _receive(call: Call, upload: OpenUpload) -> None:
-    """The body into the upload, which is closed when anything goes wrong: it can be resumed then."""
+    """The body into the upload."""
     app = call.edge.app
     length = content_length(call.request)
     try:
@@ -160,14 +169,10 @@ async def _receive(call: Call, upload: OpenUpload) -> None:
             await accept_body(call.request)
             await call.edge.transfer.receive(call.request, upload, length)
         await _demand_chunk(call, upload)
-    except OSError as error:
-        await call.edge.call(app.uploads.close, upload)
-        if isinstance(error, ConnectionError):
-            raise
-        raise StorageFull(f"the content could not be stored: {error.strerror}") from error
-    except BaseException:
-        await call.edge.call(app.uploads.close, upload)
+    except ConnectionError:
         raise
+    except OSError as error:
+        raise StorageFull(f"the content could not be stored: {error.strerror}") from error
 
 
 async def _demand_chunk(call: Call, upload: OpenUpload) -> None:
