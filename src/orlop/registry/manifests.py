@@ -85,15 +85,6 @@ class Manifests:
         except BlobUnknown as error:
             raise ManifestUnknown(str(error), detail=error.detail) from error
 
-    def renew(self, caller: Caller, name: RepositoryName, digest: Digest) -> None:
-        """Renews the lease of a manifest that a client was told of, so that its index may count on it."""
-
-        def unit(connection: Connection) -> None:
-            found = self.find_on(connection, name, digest)
-            leases.renew(connection, found.repository_id, digest, self.lease)
-
-        self._database.write(unit)
-
     def push(
         self,
         caller: Caller,
@@ -128,6 +119,7 @@ class Manifests:
         """Deletes the manifest with the tags that point at it. ManifestInUse where an index of the repository has it."""
 
         def unit(connection: Connection) -> list[Entry]:
+            repositories.lock(connection, name)
             found = self.find_on(connection, name, digest)
             parent = blobs.needed_by(connection, found.repository_id, digest)
             if parent is not None:
@@ -148,6 +140,7 @@ class Manifests:
                 return _untagged(connection, name, tag)
 
         def unit(connection: Connection) -> tuple[Untagged, Entry]:
+            repositories.lock(connection, name)
             untagged = _untagged(connection, name, tag)
             tags.remove(connection, caller, untagged.found.repository_id, tag)
             return untagged, outbox.add(connection, "tag", name, tag)

@@ -10,7 +10,6 @@ from typing import TypeVar
 from aiohttp.web import BaseRequest
 
 from orlop.app import App
-from orlop.database.connection import Connection
 from orlop.domain.caller import Caller
 from orlop.domain.errors import SizeInvalid
 from orlop.web.pools import Pools

@@ -90,7 +90,9 @@ class Connection(RequestHandler):
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> Answer:
         """What the HTTP parser refuses (status 400), and what no handler expected."""
-        if status >= 500:
+        if isinstance(exc, ConnectionError | TimeoutError):
+            answer = Answer(408)  # for a connection that is closed already
+        elif status >= 500:
             log.error("request failed", path=request.raw_path, exc_info=exc)
             answer = errors.body(500, [(errors.INTERNAL.code, "the registry failed: its log says why", None)])
         else:
@@ -198,8 +200,10 @@ class Server:
             if status >= 400:
                 answer.headers = (*answer.headers, ("X-Request-Id", request_id))
             return answer
-        except (ConnectionError, asyncio.CancelledError) as cut:
+        except (ConnectionError, TimeoutError, asyncio.CancelledError) as cut:
             error = str(cut) or "the client has gone"
+            if request.transport is not None:
+                request.transport.abort()  # an answer may have begun: its end must not look like one
             raise
         except Exception:
             status = 500

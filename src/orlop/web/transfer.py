@@ -34,6 +34,9 @@ RAW_LEAST = 256 * 1024
 class TransferStalled(ConnectionError):
     """No byte moved for too long."""
 
+    def __init__(self) -> None:
+        super().__init__("nothing moved for too long")
+
 
 class Transfer:
     """Sends objects and receives uploads for one server."""
@@ -143,8 +146,11 @@ class Transfer:
         pieces: list[bytes] = []
         size = 0
         while not content.at_eof():
-            async with asyncio.timeout(self._stall):
-                piece, _ = await content.readchunk()
+            try:
+                async with asyncio.timeout(self._stall):
+                    piece, _ = await content.readchunk()
+            except TimeoutError as error:
+                raise TransferStalled from error
             if piece:
                 pieces.append(piece)
                 size += len(piece)

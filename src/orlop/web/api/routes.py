@@ -13,7 +13,6 @@ from orlop.domain.errors import (
     DigestInvalid,
     ManifestUnknown,
     NameInvalid,
-    OrlopError,
     RepositoryUnknown,
     StorageFull,
     TagInvalid,
@@ -28,6 +27,7 @@ from orlop.web.api.calls import Call
 from orlop.web.api.operations import Operation, Route
 from orlop.web.api.queries import DRY_RUN, check, list_parameters
 from orlop.web.edge import Edge
+from orlop.web.refusals import refusal_of
 from orlop.web.targets import Target
 
 
@@ -124,8 +124,8 @@ async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[st
         check(target, operation.parameters)
         repository = RepositoryName() if name is None else RepositoryName.parse(name)
         return label, await operation.handler(Call(edge, request, caller, target, repository, item))
-    except OrlopError as error:
-        return label, errors.render(error)
+    except Exception as error:
+        return label, errors.render(refusal_of(error))
 
 
 def _parts(segments: list[str]) -> tuple[tuple[str, ...], str | None, str]:

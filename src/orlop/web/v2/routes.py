@@ -6,13 +6,13 @@ A repository's name may itself hold parts such as `blobs` or `manifests`, so pat
 from aiohttp.web import BaseRequest
 
 from orlop.domain.caller import Caller
-from orlop.domain.errors import OrlopError
 from orlop.domain.name import RepositoryName
 from orlop.web.answers import Answer
 from orlop.web.edge import Edge
+from orlop.web.refusals import refusal_of
 from orlop.web.targets import Target
-from orlop.web.v2.calls import Call, Handler
 from orlop.web.v2 import base, blobs, errors, manifests, referrers, tags, uploads
+from orlop.web.v2.calls import Call, Handler
 
 ROUTES: dict[str, dict[str, Handler]] = {
     "manifests": {
@@ -49,8 +49,9 @@ async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[st
             return route, _not_allowed(tuple(handlers))
         call = Call(edge, request, caller, target, RepositoryName.parse(name), item)
         answer = await handler(call)
-    except OrlopError as error:
-        answer = errors.render(error)
+    except Exception as error:
+        answer = errors.render(refusal_of(error))
+        answer.keep_alive = request.content.is_eof()  # reading on to the body's end would serve nobody
     return route, answer
 
 
