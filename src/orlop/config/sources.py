@@ -13,6 +13,8 @@ from orlop.config.fields import FIELDS, SECTIONS, VARIABLES, nearest
 
 PREFIX = "ORLOP_"
 FILE_VARIABLE = "ORLOP_CONFIG"
+# The commands that ask a server read it; it is no setting of a registry.
+SERVER_VARIABLE = "ORLOP_SERVER"
 SYSTEM_FILE = Path("/etc/orlop/orlop.toml")
 
 # Kubernetes puts these into every pod beside a Service that is called orlop or orlop-something. Nobody wrote them.
@@ -103,10 +105,11 @@ def read_environment(environment: Mapping[str, str]) -> Reading:
     """Read `ORLOP_*`. An empty variable counts as not set, as compose files leave them."""
     reading = Reading()
     for name, value in environment.items():
-        if not name.startswith(PREFIX) or name == FILE_VARIABLE or _is_service_link(name, value):
+        if not name.startswith(PREFIX) or name in (FILE_VARIABLE, SERVER_VARIABLE) or _is_service_link(name, value):
             continue
         if name not in VARIABLES:
-            known = {variable.removeprefix(PREFIX): variable for variable in (*VARIABLES, FILE_VARIABLE)}
+            names = (*VARIABLES, FILE_VARIABLE, SERVER_VARIABLE)
+            known = {variable.removeprefix(PREFIX): variable for variable in names}
             near = nearest(name.removeprefix(PREFIX), known)
             reading.problems.append(f"{name}: unknown variable{_hint(near and known[near])}")
         elif value:

@@ -1,0 +1,151 @@
+"""Asking a server: where it is, one request, and what can be wrong with either."""
+
+import functools
+import json
+import re
+from collections.abc import Callable, Iterator
+from http.client import HTTPException
+from typing import Any, NamedTuple, TypeVar
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import ProxyHandler, Request, build_opener
+
+import click
+
+from orlop import __version__
+from orlop.domain.errors import OrlopError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+DEFAULT = "http://127.0.0.1:5000"
+TIMEOUT = 60.0
+"""Seconds without a byte from the server."""
+PAGE = 1000
+
+_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?")
+
+
+class ServerError(OrlopError):
+    """The server cannot be asked, or refuses. `code` is the API's, empty where there was no answer of its kind."""
+
+    message = "the server does not answer"
+
+    def __init__(self, message: str, code: str = "", context: object = None) -> None:
+        super().__init__(message, detail=context)
+        self.code = code
+
+
+class Where(NamedTuple):
+    """A repository or tag as a person writes it: `[HOST[:PORT]/]NAME[:TAG]`."""
+
+    host: str
+    """Empty where none was written."""
+    name: str
+    tag: str
+    """Empty where none was written."""
+
+
+class Client:
+    """One server, by the address of its root."""
+
+    def __init__(self, server: str) -> None:
+        """ServerError: the address cannot be one."""
+        parts = urlsplit(server)
+        if parts.scheme not in ("http", "https") or _HOST.fullmatch(parts.netloc) is None or parts.query:
+            raise ServerError(f"{server} is no address of a server: write http://HOST[:PORT] or https://HOST[:PORT]")
+        self.server = server.rstrip("/")
+        # Proxies are for what is elsewhere.
+        local = _LOOPBACK.fullmatch(parts.netloc) is not None
+        self._opener = build_opener(ProxyHandler({})) if local else build_opener()
+
+    def get(self, path: str, **parameters: str) -> dict[str, Any]:
+        """The document at a path. Empty parameters are left out."""
+        return self._ask("GET", f"{path}?{_query(parameters)}")
+
+    def delete(self, path: str, **parameters: str) -> dict[str, Any]:
+        """What came of it."""
+        return self._ask("DELETE", f"{path}?{_query(parameters)}")
+
+    def items(self, path: str, limit: int | None, **parameters: str) -> Iterator[dict[str, Any]]:
+        """The items of a list, page by page; `limit` at most."""
+        path = f"{path}?{_query({'n': str(min(limit or PAGE, PAGE)), **parameters})}"
+        sent = 0
+        while path.startswith("/") and sent != limit:
+            page = self._ask("GET", path)
+            items = page.get("items")
+            if not isinstance(items, list):
+                raise ServerError(self._strange())
+            for item in items[: None if limit is None else limit - sent]:
+                yield item
+                sent += 1
+            path = page.get("next") or ""
+
+    def _ask(self, method: str, path: str) -> dict[str, Any]:
+        headers = {"Accept": "application/json", "User-Agent": f"orlop/{__version__}"}
+        request = Request(self.server + path, method=method, headers=headers)
+        try:
+            with self._opener.open(request, timeout=TIMEOUT) as answer:
+                document = json.loads(answer.read())
+        except HTTPError as error:
+            raise self._refusal(error) from error
+        except (OSError, HTTPException) as error:
+            raise ServerError(self._unreachable(error)) from error
+        except ValueError as error:
+            raise ServerError(self._strange()) from error
+        if not isinstance(document, dict):
+            raise ServerError(self._strange())
+        return document
+
+    def _refusal(self, error: HTTPError) -> ServerError:
+        try:
+            problem = json.loads(error.read())
+            return ServerError(problem["detail"], problem["code"], problem.get("context"))
+        except (OSError, ValueError, KeyError, TypeError):
+            return ServerError(f"{self._strange()} (it says {error.code} {error.reason})")
+
+    def _unreachable(self, error: Exception) -> str:
+        reason = error.reason if isinstance(error, URLError) else error
+        told = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
+        return f"cannot reach {self.server} ({told}): start it with `orlop serve`, or name another with --server"
+
+    def _strange(self) -> str:
+        return f"{self.server} does not answer as Orlop does: name another server with --server"
+
+
+def _query(parameters: dict[str, str]) -> str:
+    return urlencode({name: value for name, value in parameters.items() if value})
+
+
+def server_option(function: Function) -> Function:
+    """Adds `--server`; the command gets `server`, None where nothing says which."""
+    option = click.option(
+        "--server",
+        metavar="URL",
+        envvar="ORLOP_SERVER",
+        help=f"The server to ask.  [environment: ORLOP_SERVER; default: {DEFAULT}]",
+    )
+    return option(function)
+
+
+json_option = functools.partial(click.option, "--json", "as_json", is_flag=True, help="Answer as JSON.")()
+
+
+def parse_where(text: str) -> Where:
+    """Docker's way: what stands before the first `/` is a host if it has a dot or a colon, or is `localhost`."""
+    host, slash, rest = text.partition("/")
+    if not slash or not ("." in host or ":" in host or host == "localhost"):
+        host, rest = "", text
+    name, _, tag = rest.partition(":")
+    return Where(host, name, tag)
+
+
+def client_for(server: str | None, where: Where | None = None) -> Client:
+    """The client of the server that a reference names, else of `server`, else of the default.
+
+    A host that `server` names too is asked as that says; this machine over HTTP, others over HTTPS.
+    """
+    host = where.host if where is not None else ""
+    if not host or (server is not None and urlsplit(server).netloc == host):
+        return Client(server or DEFAULT)
+    return Client(f"{'http' if _LOOPBACK.fullmatch(host) else 'https'}://{host}")
