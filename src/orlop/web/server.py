@@ -21,6 +21,7 @@ from orlop.web.answers import Answer
 from orlop.web.api import routes as api
 from orlop.web.edge import Edge, caller_of
 from orlop.web.housekeeping import Housekeeping
+from orlop.web.transfer import TransferStalled
 from orlop.web.ui import page
 from orlop.web.v2 import errors
 from orlop.web.v2 import routes as v2

@@ -5,6 +5,7 @@ would block, or 8 MiB are through; then the event loop waits for the socket, so 
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -55,7 +56,7 @@ class Transfer:
             await self.send_pieces(request, head, _file_pieces(descriptor, offset, count))
             return
         await self._flushed(request)
-        with _Socket(transport) as peer:
+        with _cut_on_failure(transport), _Socket(transport) as peer:
             left = head
             while left or count:
                 left, sent = await peer.run(self._pools.transfers, _send_turn, peer.fileno(), left, descriptor, offset, count)
@@ -69,12 +70,13 @@ class Transfer:
         if transport is None:
             raise ConnectionResetError("the client has gone")
         loop = asyncio.get_running_loop()
-        transport.write(head)
-        while piece := await loop.run_in_executor(self._pools.transfers, next, pieces, b""):
-            if transport.is_closing():
-                raise ConnectionResetError("the client has gone")
-            transport.write(piece)
-            await self._drained(request)
+        with _cut_on_failure(transport):
+            transport.write(head)
+            while piece := await loop.run_in_executor(self._pools.transfers, next, pieces, b""):
+                if transport.is_closing():
+                    raise ConnectionResetError("the client has gone")
+                transport.write(piece)
+                await self._drained(request)
 
     async def receive(self, request: BaseRequest, upload: OpenUpload, length: int | None) -> None:
         """Appends the request's body to the upload; `length` is its Content-Length, None when it is chunked.
@@ -256,6 +258,16 @@ class _Buffers:
 def _settle(ready: asyncio.Future[None]) -> None:
     if not ready.done():
         ready.set_result(None)
+
+
+@contextlib.contextmanager
+def _cut_on_failure(transport: asyncio.Transport) -> Iterator[None]:
+    """Ends the connection where a body can't be sent to its end: an error's answer would be read as part of the body."""
+    try:
+        yield
+    except BaseException:
+        transport.abort()
+        raise
 
 
 async def _joined(work: asyncio.Future[Result]) -> Result:

@@ -1,6 +1,7 @@
 """`/v2/<name>/blobs/<digest>`."""
 
 import os
+from collections.abc import Iterator
 
 from orlop.database.blobs import Held
 from orlop.domain.digest import Digest
@@ -75,7 +76,7 @@ async def _send(
     path = content.storage.blob_path(digest, held.generation)
     if not content.storage.capabilities.descriptors:
         pieces = content.storage.stream_read(path, (offset, offset + count - 1))
-        await call.edge.transfer.send_pieces(call.request, head, pieces)
+        await call.edge.transfer.send_pieces(call.request, head, _demand_size(pieces, count))
         return answer
     try:
         descriptor = await call.edge.call(content.storage.open_descriptor, path)
@@ -86,3 +87,11 @@ async def _send(
     finally:
         os.close(descriptor)
     return answer
+
+
+def _demand_size(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    for piece in pieces:
+        size -= len(piece)
+        yield piece
+    if size:
+        raise ConnectionError("the object is shorter than its record says")
