@@ -41,9 +41,7 @@ class App:
         self.names = Names(storage, database)
         self.room = Room(storage, _floor(settings, storage))
         self.blobs = Blobs(self.content, lease)
-        self.uploads = Uploads(
-            self.content, self.room, lifetime=milliseconds(limits.upload_lifetime), lease=lease
-        )
+        self.uploads = Uploads(self.content, self.room, lifetime=milliseconds(limits.upload_lifetime), lease=lease)
         self.manifests = Manifests(
             self.content, self.names, limit=limits.manifest_size, lease=lease, sparse=limits.sparse
         )
@@ -63,9 +61,7 @@ def open_app(settings: Settings) -> Iterator[App]:
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(data_lock(settings))
-        storage = open_storage(
-            settings.storage_url, allow_network_filesystem=settings.storage.allow_network_filesystem
-        )
+        storage = open_storage(settings.storage_url, allow_network_filesystem=settings.storage.allow_network_filesystem)
         stack.callback(storage.close)
         path = stack.enter_context(database_path(settings))
         prepare(path)
@@ -91,7 +87,8 @@ def data_lock(settings: Settings) -> Iterator[None]:
         descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise StoreRefused(
-            f"the data folder {folder} cannot be written ({error.strerror}): choose another with --data, or change its owner"
+            f"the data folder {folder} cannot be written ({error.strerror}): "
+            "choose another with --data, or change its owner"
         ) from error
     try:
         try:

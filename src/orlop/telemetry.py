@@ -13,9 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 REGISTRY = CollectorRegistry()
 """All of the server's metrics. `docs/howto/metrics.md` lists them."""
 
-REQUESTS = Counter(
-    "orlop_requests", "Requests answered.", ["route", "method", "status"], registry=REGISTRY
-)
+REQUESTS = Counter("orlop_requests", "Requests answered.", ["route", "method", "status"], registry=REGISTRY)
 DURATION = Histogram(
     "orlop_request_seconds",
     "Seconds from a request's headers to its answer, with the transfer of large bodies.",
@@ -50,7 +48,8 @@ def configure(form: str, level: str, stream: TextIO = sys.stderr) -> "AccessLog"
         logger_factory=structlog.WriteLoggerFactory(file=stream),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=max(LEVELS[level], logging.WARNING), stream=stream, format="%(levelname)s %(name)s %(message)s")
+    # Only libraries log by the standard module, and only their warnings matter.
+    logging.basicConfig(level=logging.WARNING, stream=stream, format="%(levelname)s %(name)s %(message)s")
     return AccessLog(stream, as_json=as_json, enabled=LEVELS[level] <= LEVELS["info"])
 
 
@@ -135,7 +134,8 @@ class AccessLog:
         at, request_id, address, _, method, path, _, status, size, seconds, error = line
         shown = path[:1000].encode("unicode_escape").decode("ascii")
         told = f" ({error})" if error else ""
-        return f"{_timestamp(at)} {status} {method} {shown} {size} B {seconds * 1000:.1f} ms {address} {request_id}{told}\n"
+        facts = f"{size} B {seconds * 1000:.1f} ms {address} {request_id}"
+        return f"{_timestamp(at)} {status} {method} {shown} {facts}{told}\n"
 
 
 def _timestamp(at: float) -> str:

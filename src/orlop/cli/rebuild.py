@@ -26,9 +26,7 @@ def command(settings: Settings, as_json: bool) -> None:
     if settings.storage_url == "memory:":
         raise StoreRefused("a store in memory has nothing to rebuild from: set storage.url or --data")
     with data_lock(settings), database_path(settings) as path:
-        storage = open_storage(
-            settings.storage_url, allow_network_filesystem=settings.storage.allow_network_filesystem
-        )
+        storage = open_storage(settings.storage_url, allow_network_filesystem=settings.storage.allow_network_filesystem)
         try:
             summary = Rebuild(storage, path, milliseconds(settings.limits.lease), _tell).run()
         finally:

@@ -1,6 +1,6 @@
 """Manifests: parsed to be checked and indexed, never rewritten.
 
-Source: the OCI image specification (manifest.md, image-index.md, descriptor.md) and Docker's image manifest V2, schema 2.
+Source: the OCI image specification (manifest.md, image-index.md, descriptor.md); Docker's image manifest V2, schema 2.
 """
 
 import re
@@ -105,7 +105,7 @@ def _media_type(document: dict[str, Any], content_type: str) -> str:
     if OCI_ARTIFACT not in (inside, content_type) and (type(version) is not int or version != 2):
         raise ManifestInvalid("schemaVersion must be 2")
     if inside and content_type and inside != content_type:
-        raise ManifestInvalid(f"Content-Type {content_type[:200]} disagrees with the manifest's mediaType {inside[:200]}")
+        raise ManifestInvalid(f"Content-Type {content_type[:200]} and the manifest's mediaType {inside[:200]} disagree")
     media_type = inside or content_type or (OCI_INDEX if "manifests" in document else OCI_IMAGE)
     if media_type not in KNOWN:
         raise ManifestInvalid(f"unsupported manifest media type {media_type[:200]!r}")

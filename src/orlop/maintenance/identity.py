@@ -40,9 +40,9 @@ def check(storage: Storage, database: Database) -> None:
     if tree is None:
         raise StoreRefused("the database describes another store than this empty one: check storage.url")
     if tree.format > FORMAT:
-        raise StoreRefused(f"the store has format {tree.format}, newer than this version's {FORMAT}: install a newer version")
+        raise StoreRefused(f"the store has format {tree.format}, this version knows {FORMAT}: install a newer version")
     if tree.store_id != row.store_id:
-        raise StoreRefused("the database is another store's: check storage.url and database.url, or run `orlop rebuild`")
+        raise StoreRefused("the database is another store's: check storage.url, database.url, or run `orlop rebuild`")
     if tree.mark > row.mark:
         raise StoreRefused("the database is older than the store: restore a newer one, or run `orlop rebuild`")
 

@@ -1,7 +1,7 @@
 """Makes the database again from the tree.
 
-What only the database knew is not in the tree and does not come back: who pushed what, the history of tags, pulls, leases,
-open uploads, and which repository holds a blob that none of its manifests names (a client pushes such a blob again).
+What only the database knew is not in the tree and does not come back: who pushed what, the history of tags, pulls,
+leases, open uploads, and which repository holds a blob that none of its manifests names (it is pushed again then).
 """
 
 import os

@@ -22,9 +22,9 @@ class Blobs:
         """The blob in that repository, else BlobUnknown."""
         return self.find_on(self.content.database.reader(), name, digest)
 
-    def find_on(self, connection: Connection, name: RepositoryName, digest: Digest) -> Held:
-        """`find` on a given connection: the event loop has one of its own."""
-        held = blobs.held(connection, name, digest)
+    def find_on(self, connection: Connection, name: RepositoryName, digest: Digest, *, firmly: bool = False) -> Held:
+        """`find` on a given connection: the event loop has one of its own. `firmly`: see `blobs.held`."""
+        held = blobs.held(connection, name, digest, firmly=firmly)
         if held is None:
             raise BlobUnknown(detail={"digest": digest})
         return held
@@ -37,7 +37,7 @@ class Blobs:
         """Renews the lease of a blob that a client was told of, so that its manifest may count on it."""
 
         def unit(connection: Connection) -> Held:
-            held = self.find_on(connection, name, digest)
+            held = self.find_on(connection, name, digest, firmly=True)
             leases.renew(connection, held.repository_id, digest, self.lease)
             return held
 
@@ -66,6 +66,7 @@ class Blobs:
         """Takes the blob out of this repository. BlobInUse where one of its manifests needs it."""
 
         def unit(connection: Connection) -> None:
+            repositories.lock(connection, name)
             repository_id = self.find_on(connection, name, digest).repository_id
             needed = blobs.needed_by(connection, repository_id, digest)
             if needed is not None:
@@ -74,9 +75,7 @@ class Blobs:
 
         self.content.database.write(unit)
 
-    def _readable(
-        self, connection: Connection, caller: Caller, digest: Digest, source: RepositoryName | None
-    ) -> bool:
+    def _readable(self, connection: Connection, caller: Caller, digest: Digest, source: RepositoryName | None) -> bool:
         if source is None:
             return blobs.held_anywhere(connection, digest)
-        return blobs.held(connection, source, digest) is not None
+        return blobs.held(connection, source, digest, firmly=True) is not None

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+import structlog
+
 from orlop.database import blobs
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
@@ -10,6 +12,8 @@ from orlop.domain.digest import Digest
 from orlop.domain.errors import BlobUnknown, Unavailable
 from orlop.registry.cache import ContentCache
 from orlop.storage.base import Storage
+
+log = structlog.get_logger("orlop.content")
 
 Result = TypeVar("Result")
 
@@ -35,7 +39,8 @@ class Content:
             try:
                 content = self.storage.get_content(self.storage.blob_path(digest, generation))
             except FileNotFoundError as error:
-                raise BlobUnknown(f"{digest} is recorded, but missing in the store", detail={"digest": digest}) from error
+                log.error("an object is missing", digest=digest)
+                raise BlobUnknown(f"{digest} is missing in the store", detail={"digest": digest}) from error
             self.cache.put(digest, content)
         return content
 

@@ -116,7 +116,7 @@ class Manifests:
         return Pushed(digest, manifest.subject, pushed_tags)
 
     def delete(self, caller: Caller, name: RepositoryName, digest: Digest) -> None:
-        """Deletes the manifest with the tags that point at it. ManifestInUse where an index of the repository has it."""
+        """Deletes the manifest with the tags that point at it. ManifestInUse: an index of the repository has it."""
 
         def unit(connection: Connection) -> list[Entry]:
             repositories.lock(connection, name)
@@ -186,7 +186,9 @@ class Manifests:
         return entries
 
 
-def describe(caller: Caller, digest: Digest, manifest: Manifest, size: int, platform_names: list[str]) -> dict[str, Any]:
+def describe(
+    caller: Caller, digest: Digest, manifest: Manifest, size: int, platform_names: list[str]
+) -> dict[str, Any]:
     """What is recorded of a manifest of `size` bytes, by column, but for when it was pushed."""
     return {
         "digest": digest,
@@ -249,10 +251,9 @@ def _demand_references(connection: Connection, repository_id: int, manifest: Man
         )
 
 
-def _add(
-    connection: Connection, repository_id: int, manifest: Manifest, values: dict[str, Any]
-) -> tuple[int, bool]:
-    manifest_id = manifests.add(connection, repository_id, {**values, "pushed_at": connection.now()}, references_of(manifest))
+def _add(connection: Connection, repository_id: int, manifest: Manifest, values: dict[str, Any]) -> tuple[int, bool]:
+    values = {**values, "pushed_at": connection.now()}
+    manifest_id = manifests.add(connection, repository_id, values, references_of(manifest))
     if manifest_id is not None:
         return manifest_id, True
     held = manifests.find(connection, repository_id, values["digest"])

@@ -1,7 +1,7 @@
 """Uploads: sessions in which a blob arrives, in one piece or in chunks.
 
-An upload's object in the store tells how many bytes it holds; its row remembers the digest of what it held when the last
-request ended, so that the usual PATCH and empty PUT need not read anything again.
+An upload's object in the store tells how many bytes it holds; its row remembers the digest of what it held when the
+last request ended, so that the usual PATCH and empty PUT need not read anything again.
 """
 
 import secrets
@@ -201,9 +201,7 @@ class Uploads:
                 raise UploadUnknown
             self._link(connection, repository_id, digest)
 
-        self._content.commit(
-            digest, len(content), lambda path: self._storage.put_content(path, content), record
-        )
+        self._content.commit(digest, len(content), lambda path: self._storage.put_content(path, content), record)
         if len(content) <= SMALL:
             self._content.cache.put(digest, content)
 

@@ -76,7 +76,7 @@ def take_connection(request: BaseRequest) -> None:
 
 
 def take_body(request: BaseRequest) -> bytes | None:
-    """What has come of a chunked body, still coded, where nobody has read of it yet; it is the caller's to go on then."""
+    """What has come of a chunked body, still coded, where nobody has read of it yet; its caller reads on then."""
     take = getattr(request.protocol, "take_body", None)
     return None if take is None or request.content.is_eof() else take()
 

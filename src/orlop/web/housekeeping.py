@@ -63,7 +63,7 @@ class Housekeeping:
             error = ""
             try:
                 await self._edge.call(chore.do)
-            except Exception as failure:
+            except Exception as failure:  # noqa: BLE001  # the next turn may go better
                 error = str(failure) or type(failure).__name__
                 log.error("a chore failed", chore=chore.name, reason=error)
             self._edge.chores[chore.name] = Record(started, time.time() - started, error)
@@ -81,5 +81,3 @@ class Housekeeping:
         if app.names.drain():
             identity.mark(app.storage, app.database)
         telemetry.OUTBOX.set(outbox.size(app.database.reader()))
-
-

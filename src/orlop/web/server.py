@@ -1,4 +1,4 @@
-"""The HTTP server: connections, dispatch by the first part of the path, logs and metrics of each request, and its end."""
+"""The HTTP server: connections, dispatch by a path's first part, logs and metrics of each request, and its end."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,6 @@ from orlop.web.answers import Answer
 from orlop.web.api import routes as api
 from orlop.web.edge import Edge, caller_of
 from orlop.web.housekeeping import Housekeeping
-from orlop.web.transfer import TransferStalled
 from orlop.web.ui import page
 from orlop.web.v2 import errors
 from orlop.web.v2 import routes as v2
@@ -219,7 +218,7 @@ class Server:
 
     async def _dispatch(self, request: web.BaseRequest, caller: Caller) -> tuple[str, Answer]:
         path = request.raw_path
-        if path.startswith("/v2/") or path == "/v2" or path.startswith("/v2?"):
+        if path.startswith(("/v2/", "/v2?")) or path == "/v2":
             return await v2.dispatch(self._edge, request, caller)
         if path.startswith("/api/"):
             return await api.dispatch(self._edge, request, caller)

@@ -1,7 +1,7 @@
 """Big bodies between sockets and objects. Nothing else touches a connection's socket.
 
-Both directions work on a duplicate of the connection's descriptor. A job in the transfer pool moves bytes until the socket
-would block, or 8 MiB are through; then the event loop waits for the socket, so that no thread ever waits for a peer.
+Both directions work on a duplicate of the connection's descriptor. A job in the transfer pool moves bytes until the
+socket would block, or 8 MiB are through; then the event loop waits for the socket: no thread ever waits for a peer.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from aiohttp import StreamReader
 from aiohttp.web import BaseRequest
@@ -59,13 +59,15 @@ class Transfer:
         with _cut_on_failure(transport), _Socket(transport) as peer:
             left = head
             while left or count:
-                left, sent = await peer.run(self._pools.transfers, _send_turn, peer.fileno(), left, descriptor, offset, count)
+                left, sent = await peer.run(
+                    self._pools.transfers, _send_turn, peer.fileno(), left, descriptor, offset, count
+                )
                 offset, count = offset + sent, count - sent
                 if left or count:
                     await peer.writable(self._stall)
 
     async def send_pieces(self, request: BaseRequest, head: bytes, pieces: Iterator[bytes]) -> None:
-        """Writes `head`, then all pieces, each read in the transfer pool: for TLS, and for stores without descriptors."""
+        """Writes `head`, then all pieces, each read in the transfer pool: for TLS, and stores without descriptors."""
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the client has gone")
@@ -197,7 +199,7 @@ class _Socket:
         self._loop = asyncio.get_running_loop()
         self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
 
-    def __enter__(self) -> "_Socket":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -262,7 +264,7 @@ def _settle(ready: asyncio.Future[None]) -> None:
 
 @contextlib.contextmanager
 def _cut_on_failure(transport: asyncio.Transport) -> Iterator[None]:
-    """Ends the connection where a body can't be sent to its end: an error's answer would be read as part of the body."""
+    """Ends the connection where a body can't be sent to its end: an error's answer would be taken for part of it."""
     try:
         yield
     except BaseException:
@@ -305,9 +307,7 @@ def _send_turn(peer: int, head: bytes, descriptor: int, offset: int, count: int)
     return head, sent
 
 
-def _receive_turn(
-    peer: int, upload: OpenUpload, left: int, buffers: _Buffers, hashing: ThreadPoolExecutor
-) -> int:
+def _receive_turn(peer: int, upload: OpenUpload, left: int, buffers: _Buffers, hashing: ThreadPoolExecutor) -> int:
     """Receives until the socket would block: how many bytes were written and hashed."""
     received = 0
     hashed = None

@@ -124,7 +124,7 @@ async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[st
         check(target, operation.parameters)
         repository = RepositoryName() if name is None else RepositoryName.parse(name)
         return label, await operation.handler(Call(edge, request, caller, target, repository, item))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # what is no refusal is raised again
         return label, errors.render(refusal_of(error))
 
 

@@ -26,8 +26,6 @@ class Call(NamedTuple):
     item: str
     """What follows the kind of object in the path: a reference, a digest, an upload's id, or nothing."""
 
-
-
     def location(self, path: str) -> str:
         """The address of a path: relative, or below the public URL where one is set."""
         return self.edge.app.settings.public_url.rstrip("/") + path

@@ -62,7 +62,7 @@ def body(status: int, rows: list[tuple[str, str, object]], headers: Headers = ()
     """The specification's error body."""
     document = {
         "errors": [
-            {"code": code, "message": message} if detail is None else {"code": code, "message": message, "detail": detail}
+            {"code": code, "message": message, **({} if detail is None else {"detail": detail})}
             for code, message, detail in rows
         ]
     }

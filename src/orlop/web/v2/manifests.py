@@ -46,9 +46,7 @@ async def put(call: Call) -> Answer:
         answer.keep_alive = False  # reading the rest would serve nobody
         return answer
     content_type = call.request.headers.get("Content-Type", "").partition(";")[0].strip()
-    pushed = await call.edge.call(
-        app.manifests.push, call.caller, call.name, reference, tags, content_type, content
-    )
+    pushed = await call.edge.call(app.manifests.push, call.caller, call.name, reference, tags, content_type, content)
     headers = [
         ("Location", call.location(f"/v2/{call.name}/manifests/{pushed.digest}")),
         ("Docker-Content-Digest", str(pushed.digest)),

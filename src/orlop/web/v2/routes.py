@@ -21,7 +21,8 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "blobs": {"GET": blobs.get, "HEAD": blobs.head, "DELETE": blobs.delete},
     "uploads": {"POST": uploads.start},
     "upload": {
-        "GET": uploads.status, "HEAD": uploads.status, "PATCH": uploads.patch, "PUT": uploads.put, "DELETE": uploads.cancel,
+        "GET": uploads.status, "HEAD": uploads.status,
+        "PATCH": uploads.patch, "PUT": uploads.put, "DELETE": uploads.cancel,
     },
     "tags": {"GET": tags.listing, "HEAD": tags.listing},
     "referrers": {"GET": referrers.listing, "HEAD": referrers.listing},
@@ -49,7 +50,7 @@ async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[st
             return route, _not_allowed(tuple(handlers))
         call = Call(edge, request, caller, target, RepositoryName.parse(name), item)
         answer = await handler(call)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # what is no refusal is raised again
         answer = errors.render(refusal_of(error))
         answer.keep_alive = request.content.is_eof()  # reading on to the body's end would serve nobody
     return route, answer

@@ -11,9 +11,7 @@ MOST = 10_000
 
 async def listing(call: Call) -> Answer:
     count, last = call.target.count(MOST, MOST), call.target.first("last") or ""
-    page = await call.edge.call(
-        lambda: call.edge.app.repositories.tags(call.caller, call.name, last=last, count=count)
-    )
+    page = await call.edge.call(lambda: call.edge.app.repositories.tags(call.caller, call.name, last=last, count=count))
     headers = _next(call, f"/v2/{call.name}/tags/list", count, page.names) if page.more else []
     return json_answer(200, {"name": call.name, "tags": page.names}, headers)
 
