@@ -35,18 +35,15 @@ class Names:
         self._database = database
         # Ids of entries whose object this process has written: all that is left to do is to sync it.
         self._written: set[int] = set()
+        # Ids of those that it could not write.
+        self._failed: set[int] = set()
         self._drain = threading.Lock()
 
     def publish(self, entries: Iterable[Entry]) -> None:
         """Brings the objects of these entries to their rows' current value. An object that can't be written now is
         left to `drain`: its name is committed and holds."""
         for entry in entries:
-            try:
-                self._bring(entry)
-            except OSError as error:
-                log.error("a name could not be written to the tree yet", path=self._path(entry), reason=str(error))
-            else:
-                self._written.add(entry.id)
+            self._write(entry)
 
     def drain(self, *, foreign: bool = False) -> int:
         """Makes written objects durable and takes their entries off the outbox; how many.
@@ -56,23 +53,34 @@ class Names:
         with self._drain:
             total = 0
             while entries := self._batch(foreign):
-                total += self._finish(entries)
-                if len(entries) < BATCH:
+                finished = self._finish(entries)
+                total += finished
+                if finished < BATCH:
                     break
             return total
 
     def _batch(self, foreign: bool) -> list[Entry]:
         pending = outbox.pending(self._database.reader(), BATCH)
-        return pending if foreign else [entry for entry in pending if entry.id in self._written]
+        return pending if foreign else [entry for entry in pending if entry.id in self._written | self._failed]
 
     def _finish(self, entries: list[Entry]) -> int:
-        for entry in entries:
-            if entry.id not in self._written:
-                self._bring(entry)
-        self._storage.sync({self._path(entry) for entry in entries})
-        self._database.write(lambda connection: outbox.done(connection, entries))
-        self._written.difference_update(entry.id for entry in entries)
-        return len(entries)
+        written = [entry for entry in entries if entry.id in self._written or self._write(entry)]
+        if written:
+            self._storage.sync({self._path(entry) for entry in written})
+            self._database.write(lambda connection: outbox.done(connection, written))
+            self._written.difference_update(entry.id for entry in written)
+        return len(written)
+
+    def _write(self, entry: Entry) -> bool:
+        try:
+            self._bring(entry)
+        except OSError as error:
+            self._failed.add(entry.id)
+            log.error("a name could not be written to the tree yet", path=self._path(entry), reason=str(error))
+            return False
+        self._failed.discard(entry.id)
+        self._written.add(entry.id)
+        return True
 
     def _bring(self, entry: Entry) -> None:
         path = self._path(entry)
