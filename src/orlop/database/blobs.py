@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, func, or_, select
+from sqlalchemy import Select, and_, bindparam, delete, func, or_, select
 
 from orlop.database.connection import Connection
 from orlop.database.schema import blobs, leases, manifest_references, manifests, repositories, repository_blobs
@@ -30,8 +30,8 @@ class Record(NamedTuple):
     generation: int
 
 
-_HELD = Statement(
-    lambda _: (
+def _held() -> Select[Any]:
+    return (
         select(repositories.c.id, blobs.c.size, blobs.c.generation, func.coalesce(leases.c.expires_at, 0))
         .select_from(
             repositories.join(repository_blobs, repository_blobs.c.repository_id == repositories.c.id)
@@ -44,8 +44,10 @@ _HELD = Statement(
             blobs.c.state == "live",
         )
     )
-)
 
+
+_HELD = Statement(lambda _: _held())
+_HELD_FIRMLY = Statement(lambda _: _held().with_for_update(read=True, of=blobs))
 _RECORD = Statement(
     lambda _: select(blobs.c.id, blobs.c.size, blobs.c.state, blobs.c.generation).where(
         blobs.c.digest == bindparam("digest")
@@ -61,6 +63,7 @@ _HOLDS = Statement(
             blobs.c.state == "live",
             repository_blobs.c.repository_id == bindparam("repository_id"),
         )
+        .with_for_update(read=True, of=blobs)
     )
 )
 
@@ -119,13 +122,17 @@ _READABLE_SOMEWHERE = Statement(
         .select_from(blobs.join(repository_blobs, repository_blobs.c.blob_id == blobs.c.id))
         .where(blobs.c.digest == bindparam("digest"), blobs.c.state == "live")
         .limit(1)
+        .with_for_update(read=True, of=blobs)
     )
 )
 
 
-def held(connection: Connection, name: RepositoryName, digest: Digest) -> Held | None:
-    """The blob as the repository of that name holds it. One look-up; called for every blob request."""
-    row = connection.one(_HELD, name=name, digest=digest)
+def held(connection: Connection, name: RepositoryName, digest: Digest, *, firmly: bool = False) -> Held | None:
+    """The blob as the repository of that name holds it. One look-up; called for every blob request.
+
+    `firmly`: the blob stays live until the transaction ends. A unit that counts on it asks so.
+    """
+    row = connection.one(_HELD_FIRMLY if firmly else _HELD, name=name, digest=digest)
     return Held(*row) if row else None
 
 
@@ -135,7 +142,7 @@ def record(connection: Connection, digest: Digest) -> Record | None:
 
 
 def size_in(connection: Connection, repository_id: int, digest: Digest) -> int | None:
-    """The size of a live blob that the repository holds."""
+    """The size of a live blob that the repository holds, and that stays live until the transaction ends."""
     row = connection.one(_HOLDS, repository_id=repository_id, digest=digest)
     return row[0] if row else None
 

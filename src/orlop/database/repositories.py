@@ -34,6 +34,9 @@ def _page(*columns: Any) -> Select[Any]:
 
 
 _ID = Statement(lambda _: select(repositories.c.id).where(repositories.c.name == bindparam("name")))
+_LOCK = Statement(
+    lambda _: select(repositories.c.id).where(repositories.c.name == bindparam("name")).with_for_update(key_share=True)
+)
 _CREATE = Statement(_create)
 _KNOWN = Statement(
     lambda _: select(repositories.c.id).where(repositories.c.name == bindparam("name"), _holding_a_manifest())
@@ -111,12 +114,21 @@ def find_known(connection: Connection, name: RepositoryName) -> int | None:
     return row[0] if row else None
 
 
+def lock(connection: Connection, name: RepositoryName) -> int | None:
+    """The row id, held until the transaction ends: units that change what a repository holds take turns by it.
+
+    What such a unit has read of the repository is still so when it writes. SQLite has one writer anyhow.
+    """
+    row = connection.one(_LOCK, name=name)
+    return row[0] if row else None
+
+
 def ensure(connection: Connection, name: RepositoryName) -> int:
-    """The row id, made where there is none."""
-    found = find(connection, name)
+    """`lock`, on a row made where there is none."""
+    found = lock(connection, name)
     if found is None:
         connection.run(_CREATE, name=name, created_at=connection.now())
-        found = find(connection, name)
+        found = lock(connection, name)
         assert found is not None
     return found
 

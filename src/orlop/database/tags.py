@@ -13,7 +13,6 @@ from orlop.domain.caller import Caller
 from orlop.domain.manifest import INDEXES
 from orlop.domain.name import RepositoryName
 
-
 MOST_SIBLINGS = 100
 """Other tags on the same manifest that are told; their number is told whole."""
 

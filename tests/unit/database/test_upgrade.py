@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL, create_engine
 
 from orlop.database import migrations, stores, upgrade
 from orlop.database.engine import Database
 from orlop.database.schema import REVISION, metadata
 from orlop.domain.errors import StoreRefused
+from tests.unit.database.postgresql_server import Server
 
 LATER = f'''"""A later schema."""
 
@@ -80,6 +82,16 @@ def test_migrations_make_the_same_database_as_a_new_registry_does(tmp_path: Path
 def test_migrations_make_what_the_schema_says(tmp_path: Path) -> None:
     made_by_migrations(tmp_path / "orlop.db")
     engine = create_engine(URL.create("sqlite", database=str(tmp_path / "orlop.db")))
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_server_default": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+
+
+def test_migrations_make_what_the_schema_says_on_postgresql(postgresql: Server) -> None:
+    url = URL.create("postgresql+psycopg", query=conninfo_to_dict(postgresql.new_database()))
+    migrations.upgrade(url)
+    engine = create_engine(url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, metadata) == []
