@@ -28,7 +28,9 @@ def push_of_size(repository: Repository, tag: str, size: int) -> None:
 
 
 def key_of(sort: str, item: dict[str, Any]) -> Any:
-    value = {"name": "", "pushed": "pushed_at", "updated": "updated_at", "pulled": "last_pulled_at", "size": "size"}[sort]
+    value = {"name": "", "pushed": "pushed_at", "updated": "updated_at", "pulled": "last_pulled_at", "size": "size"}[
+        sort
+    ]
     return (item.get(value) or "" if value else "", item["name"])
 
 
