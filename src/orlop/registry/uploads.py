@@ -154,9 +154,11 @@ class Uploads:
             self._content.commit(
                 digest,
                 upload.size,
-                lambda path: self._storage.move(self._storage.upload_path(upload.id), path),
+                lambda path: self._place(upload, path),
                 lambda connection: self._record(connection, upload, digest),
             )
+        except FileNotFoundError as error:
+            raise UploadUnknown from error  # cancelled meanwhile
         finally:
             self.close(upload)
         self._discard(upload.id)
@@ -180,12 +182,23 @@ class Uploads:
         self._discard(upload_id)
 
     def expire(self) -> int:
-        """Ends the uploads whose time is over; how many."""
+        """Ends the uploads whose time is over, and drops the bytes of those that ended without it; how many."""
         expired = uploads.expired(self._database.reader())
         for upload_id in expired:
             self._database.write(lambda connection, upload_id=upload_id: uploads.end(connection, upload_id))  # type: ignore[misc]
             self._discard(upload_id)
-        return len(expired)
+        return len(expired) + self._sweep()
+
+    def _sweep(self) -> int:
+        """Drops what a process that was killed between an upload's end and this left. A row comes before its bytes."""
+        try:
+            found = [path.rpartition("/")[2] for path in self._storage.list_directory(self._storage.uploads)]
+        except FileNotFoundError:
+            return 0
+        ended = [upload_id for upload_id in found if not uploads.exists(self._database.reader(), upload_id)]
+        for upload_id in ended:
+            self._discard(upload_id)
+        return len(ended)
 
     def holds_nothing(self, upload_id: str) -> bool:
         return not self._storage.exists(self._storage.upload_path(upload_id))
@@ -204,6 +217,12 @@ class Uploads:
         self._content.commit(digest, len(content), lambda path: self._storage.put_content(path, content), record)
         if len(content) <= SMALL:
             self._content.cache.put(digest, content)
+
+    def _place(self, upload: OpenUpload, path: str) -> None:
+        """Brings the bytes to their key. By a link where that can be: should the commit fail, or the process end before
+        it, the upload holds what it was told to hold."""
+        bring = self._storage.link if self._storage.capabilities.hard_links else self._storage.move
+        bring(self._storage.upload_path(upload.id), path)
 
     def _record(self, connection: Connection, upload: OpenUpload, digest: Digest) -> None:
         if not uploads.end(connection, upload.id):
@@ -233,6 +252,10 @@ class Uploads:
                 return self._storage.open_writer(path, append=True)
             except FileNotFoundError:
                 return self._storage.open_writer(path)
+            except PermissionError:
+                # An earlier request shared the bytes with a blob and did not come to record that.
+                self._storage.copy(path, path)
+                return self._storage.open_writer(path, append=True)
         except BlockingIOError as error:
             raise UploadBusy from error
 
