@@ -194,7 +194,7 @@ def test_one_of_two_units_that_wait_for_each_other_is_run_again(postgresql_datab
         postgresql_database.write(unit)
 
     in_threads(lambda: crossing(NAME, OTHER), lambda: crossing(OTHER, NAME))
-    assert len(runs) == 3
+    assert len(runs) > 2
 
 
 def test_a_unit_that_fails_leaves_nothing(database: Database) -> None:
