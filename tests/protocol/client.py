@@ -7,6 +7,7 @@ from typing import Self
 from tests.protocol.answer import Answer
 from tests.protocol.checks import check
 from tests.protocol.connection import Closed, Connection
+from tests.protocol.framing import LAST_CHUNK, chunk, cut
 
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 Body = bytes | Iterable[bytes]
@@ -91,14 +92,6 @@ def request_head(method: str, target: str, address: tuple[str, int], headers: It
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-def chunk(piece: bytes) -> bytes:
-    """A piece as Transfer-Encoding: chunked frames it; nothing for no bytes, which would end the body."""
-    return b"%x\r\n%s\r\n" % (len(piece), piece) if piece else b""
-
-
-LAST_CHUNK = b"0\r\n\r\n"
-
-
 def _pieces(head: bytes, body: Body | None, chunked: bool) -> Iterator[bytes]:
     if body is None:
         yield head
@@ -110,8 +103,3 @@ def _pieces(head: bytes, body: Body | None, chunked: bool) -> Iterator[bytes]:
         yield chunk(piece) if chunked else piece
     if chunked:
         yield LAST_CHUNK
-
-
-def cut(content: bytes, size: int) -> Iterator[bytes]:
-    for offset in range(0, len(content), size):
-        yield content[offset : offset + size]

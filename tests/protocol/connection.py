@@ -1,6 +1,7 @@
 """One TCP connection to the registry, for requests that no HTTP library would send."""
 
 import contextlib
+import io
 import select
 import socket
 from collections.abc import Iterable
@@ -8,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.protocol.answer import Answer
+from tests.protocol.framing import chunk
 
 PATIENCE = 30.0
 """Seconds after which a silent server is a failure."""
@@ -23,10 +25,22 @@ class Connection:
     def __init__(self, address: tuple[str, int]) -> None:
         self._socket = socket.create_connection(address, PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._reader = self._socket.makefile("rb")
+        self._reader: io.BufferedReader = self._socket.makefile("rb")
 
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
+
+    def begin(self, method: str, target: str, declared: int | None, sent: bytes, *, underway: bool = False) -> None:
+        """Sends a request's head and a part of its body; `declared` bytes are its Content-Length, None is chunked.
+
+        `underway`: sends the body only when the registry asks for it, and thus has looked at everything else.
+        """
+        framing = "Transfer-Encoding: chunked" if declared is None else f"Content-Length: {declared}"
+        expect = "Expect: 100-continue\r\n" if underway else ""
+        self.send(f"{method} {target} HTTP/1.1\r\nHost: x\r\n{framing}\r\n{expect}\r\n".encode())
+        if underway:
+            assert self.read_interim() == 100
+        self.send(chunk(sent) if declared is None else sent)
 
     def send_until_answered(self, pieces: Iterable[bytes]) -> None:
         """Sends all pieces, or those that the server lets through before it answers or hangs up."""
@@ -55,6 +69,20 @@ class Connection:
                 break
             interim.append(int(status))
         return Answer(int(status), reason, headers, self._body(method, int(status), headers), tuple(interim))
+
+    def read_interim(self) -> int:
+        """The status of a 1xx answer, which has no headers here."""
+        status = int(self._reader.readline(65536).split(b" ")[1])
+        assert self._reader.readline(65536) == b"\r\n"
+        return status
+
+    def read_all(self) -> bytes:
+        """All bytes until the server ends the connection."""
+        content = bytearray()
+        with contextlib.suppress(ConnectionResetError):
+            while piece := self._reader.read1(1 << 20):
+                content += piece
+        return bytes(content)
 
     def is_closed(self) -> bool:
         """Whether the server ends the connection, with nothing more to say."""

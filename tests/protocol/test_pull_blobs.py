@@ -1,13 +1,18 @@
 """Pulling blobs, whole and in part."""
 
 import hashlib
+import os
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from tests.protocol.client import Client, request_head
+from tests.protocol.conftest import address_of
 from tests.protocol.content import KIB, MIB, absent_digest, digest_of, random_bytes
 from tests.protocol.repository import Repository
 from tests.protocol.requirements import meets
+from tests.servers import OrlopServer
 
 # The server sends up to 64 KiB from memory and the rest by sendfile or in pieces.
 SIZES = [0, 1, 2 * KIB, 64 * KIB - 1, 64 * KIB, 64 * KIB + 1, 1 * MIB, 5 * MIB]
@@ -246,3 +251,23 @@ def test_a_blob_pushed_under_one_algorithm_is_not_held_under_the_other(repositor
     content = random_bytes(100)
     repository.push_blob(content, "sha512")
     assert repository.get(f"blobs/{digest_of(content)}").status == 404
+
+
+@meets("pull-blob-01")
+@pytest.mark.parametrize("header", [{}, {"Range": "bytes=50000-4000000"}, {"Range": "bytes=2000000-3000000"}])
+def test_a_damaged_blob_is_cut_and_never_filled_up(tmp_path: Path, header: dict[str, str]) -> None:
+    """A client must see that something is missing, whatever the disk has done to the object."""
+    content = random_bytes(5 * MIB)
+    with OrlopServer(data=tmp_path / "data") as server, Client(address_of(server)) as client:
+        repository = Repository(client)
+        digest = repository.push_blob(content)
+        [path] = (tmp_path / "data" / "store" / "blobs").rglob(digest.partition(":")[2])
+        os.truncate(path, MIB)
+        with client.connect() as connection:
+            connection.send(request_head("GET", f"{repository.base}/blobs/{digest}", client.address, header.items()))
+            head, _, body = connection.read_all().partition(b"\r\n\r\n")
+        first = int(header["Range"][6:].partition("-")[0]) if header else 0
+        assert head.startswith(b"HTTP/1.1 206" if header else b"HTTP/1.1 200")
+        assert body == content[first:MIB]
+        assert repository.push_blob(content) == digest  # a push heals it
+        assert repository.get(f"blobs/{digest}").body == content

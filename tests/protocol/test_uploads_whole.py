@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.protocol.answer import Answer
-from tests.protocol.client import cut
 from tests.protocol.content import KIB, MIB, absent_digest, digest_of, random_bytes
+from tests.protocol.framing import cut
 from tests.protocol.repository import Repository
 from tests.protocol.requirements import meets
 
