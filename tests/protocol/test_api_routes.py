@@ -67,9 +67,10 @@ def test_a_method_that_a_path_has_not_is_405_with_those_that_it_has(
     "path",
     [
         "/", "/v1", "/v1/", "/v1/nothing", "/v1/repositories/", "/v1/repositories/a", "/v1/repositories/a/-",
-        "/v1/repositories/a/-/", "/v1/repositories/a/-/nothing", "/v1/repositories/a/-/tags/", "/v1/repositories/a/-/tags/x/y",
-        "/v1/repositories/a/-/manifests", "/v1/repositories/a/-/-/tags", "/v1/status/", "/v1/openapi.json/x", "/v2/status",
-        "/v1//repositories", "/v1/repositories/a/tags", "/%2D", "/v1/-/tags", "/v1/x/a/-/tags",
+        "/v1/repositories/a/-/", "/v1/repositories/a/-/nothing", "/v1/repositories/a/-/tags/",
+        "/v1/repositories/a/-/tags/x/y", "/v1/repositories/a/-/manifests", "/v1/repositories/a/-/-/tags",
+        "/v1/status/", "/v1/openapi.json/x", "/v2/status", "/v1//repositories", "/v1/repositories/a/tags", "/%2D",
+        "/v1/-/tags", "/v1/x/a/-/tags",
     ],
 )  # fmt: skip
 def test_an_unknown_path_is_a_404_problem(registry: Client, path: str) -> None:
