@@ -18,8 +18,8 @@ def cache_folder() -> Path:
 def made_once(name: str, recipe: Mapping[str, object], make: Callable[[Path], None]) -> Path:
     """The folder that `make` filled for this recipe: now, or at some earlier time on this machine.
 
-    The recipe is what it is made of, so that another recipe gets another folder; older ones of that name are removed. Whoever
-    asks at the same time waits; a `make` that fails leaves nothing.
+    The recipe is what it is made of: another recipe gets another folder, and older ones of that name are removed.
+    Whoever asks at the same time waits. A `make` that fails leaves nothing.
     """
     key = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:16]
     root = cache_folder()

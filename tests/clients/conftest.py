@@ -19,6 +19,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(group): needs the programs of that group, see tests/clients/programs.py")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Any of these tests may be the first on its machine, which makes the real image."""
+    for item in items:
+        if item.get_closest_marker("needs"):
+            item.add_marker(pytest.mark.timeout(900))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark in item.iter_markers("needs"):
         demand(mark.args[0])

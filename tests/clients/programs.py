@@ -16,7 +16,8 @@ PROGRAMS = {
     "containerd": ("containerd", "ctr"),
     "curl": ("curl",),
     "oras": (),
-    "the container": ("podman",),
+    "HTTPS": ("podman", "containerd", "ctr", "dockerd", "docker", "openssl"),
+    "the container": ("podman", "curl"),
 }
 
 

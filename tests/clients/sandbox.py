@@ -14,10 +14,10 @@ from pathlib import Path
 HIDDEN = ("/run", "/dev/shm", "/etc/docker", "/opt/containerd", "/var/lib/containers")
 """Folders that the programs write to whatever they are told: here each is an empty one of the sandbox's."""
 
-# One process holds the namespaces; as the first in its process namespace it takes all others with it when it ends,
-# which it does when its standard input is closed: also when the tests are killed.
+# One process holds the namespaces: as the first in its process namespace it takes all others with it when it ends,
+# which it does when its standard input is closed, so also when the tests are killed. Then the shell outside clears up.
+# A folder below /dev/shm is mounted there again, since /dev/shm is among the hidden ones.
 # Hybrid control groups are hidden because crun refuses to work with them.
-# The sandbox's own folder may be below /dev/shm: it is mounted there again.
 HOLDER = """
 set -e
 case $FOLDER in /dev/shm/*) mkdir -p "$FOLDER/hidden$FOLDER"; mount --bind "$FOLDER" "$FOLDER/hidden$FOLDER";; esac
@@ -27,6 +27,13 @@ cd "$FOLDER" && mkdir -p try/lower try/upper try/work try/merged
 if mount -t overlay none -o lowerdir=try/lower,upperdir=try/upper,workdir=try/work try/merged 2>try/errors
 then umount try/merged; echo overlay; else echo copies; fi
 read -r _ || true
+"""
+SHELL = """
+made=
+for folder in /opt $HIDDEN; do if [ ! -e "$folder" ]; then mkdir -p "$folder" && made="$folder $made"; fi; done
+unshare --mount --propagation=private --pid --fork --kill-child --mount-proc sh -c "$HOLDER"
+rm -rf "$FOLDER"
+rmdir $made 2>/dev/null || true
 """
 
 TIMEOUT = 120.0
@@ -39,7 +46,7 @@ class ProgramFailed(AssertionError):
 
 @dataclass(frozen=True)
 class Sandbox:
-    """Runs programs in a folder of its own, with an environment that knows nothing of the user's logins and settings."""
+    """Runs programs in a folder of its own, without the user's logins and settings."""
 
     folder: Path
     holder: int
@@ -84,7 +91,7 @@ class Sandbox:
         return run_limited(self._entered(command), timeout, self.environment | dict(env or {}))
 
     def start(self, *command: str | Path, log: Path) -> subprocess.Popen[bytes]:
-        """Start a program that goes on by itself; what it prints goes to `log`. It ends with the sandbox at the latest."""
+        """Start a program that goes on by itself, at most as long as the sandbox; what it prints goes to `log`."""
         with log.open("wb") as sink:
             return subprocess.Popen(
                 self._entered(command), stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
@@ -99,13 +106,12 @@ class Sandbox:
 @contextlib.contextmanager
 def open_sandbox() -> Iterator[Sandbox]:
     """A sandbox in a new folder, which at the end is removed with all that is in it. Needs root."""
-    with tempfile.TemporaryDirectory(prefix="orlop-clients-", dir=_place()) as name:
-        folder = Path(name)
-        for part in ("home", "runtime", "temporary", "hidden"):
-            (folder / part).mkdir()
-        (folder / "home" / "auth.json").write_text("{}")
-        with _mount_points(), _holder(folder) as (holder, overlay):
-            yield Sandbox(folder, holder, overlay)
+    folder = Path(tempfile.mkdtemp(prefix="orlop-clients-", dir=_place()))
+    for part in ("home", "runtime", "temporary", "hidden"):
+        (folder / part).mkdir()
+    (folder / "home" / "auth.json").write_text("{}")
+    with _holder(folder) as (holder, overlay):
+        yield Sandbox(folder, holder, overlay)
 
 
 def _place() -> str | None:
@@ -120,41 +126,24 @@ def _place() -> str | None:
 
 @contextlib.contextmanager
 def _holder(folder: Path) -> Iterator[tuple[int, bool]]:
-    command = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    process = subprocess.Popen(
-        [*command, "sh", "-c", HOLDER],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
-        env=os.environ | {"HIDDEN": " ".join(HIDDEN), "FOLDER": str(folder)},
+    shell = subprocess.Popen(
+        ["sh", "-c", SHELL], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True,
+        env=os.environ | {"HOLDER": HOLDER, "HIDDEN": " ".join(HIDDEN), "FOLDER": str(folder)},
     )  # fmt: skip
-    assert process.stdin is not None and process.stdout is not None
-    with process:
+    assert shell.stdin is not None
+    assert shell.stdout is not None
+    with shell:
         try:
-            found = process.stdout.readline().strip()
+            found = shell.stdout.readline().strip()
             assert found in ("overlay", "copies"), "the sandbox's namespaces could not be made"
-            yield _only_child(process.pid), found == "overlay"
+            yield _only_child(_only_child(shell.pid)), found == "overlay"
         finally:
-            process.stdin.close()
-            process.wait(TIMEOUT)
+            shell.stdin.close()
+            shell.wait(TIMEOUT)
 
 
 def _only_child(pid: int) -> int:
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())
-
-
-@contextlib.contextmanager
-def _mount_points() -> Iterator[None]:
-    """The hidden folders must exist to be mounted over; those that did not are removed again."""
-    made = [made for folder in HIDDEN for made in _make_folders(Path(folder))]
-    yield
-    for folder in reversed(made):
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-
-
-def _make_folders(path: Path) -> list[Path]:
-    absent = [folder for folder in (*reversed(path.parents), path) if not folder.exists()]
-    path.mkdir(parents=True, exist_ok=True)
-    return absent
 
 
 def run_limited(
