@@ -137,15 +137,15 @@ class Layout:
 
     def blob_of_path(self, path: str) -> BlobKey | None:
         """What a blob's path says; None for a path that blob_path never makes."""
-        match = _BLOB.fullmatch(path.removeprefix(f"{self.blobs}/"))
-        if match is None:
-            return None
-        return BlobKey(match[1], match[3], int(match[4] or 0))
+        folder = f"{self.blobs}/"
+        match = _BLOB.fullmatch(path, len(folder)) if path.startswith(folder) else None
+        return BlobKey(match[1], match[3], int(match[4] or 0)) if match else None
 
     def manifest_entry_of_path(self, path: str) -> ManifestEntry | None:
         """What a manifest entry's path says; None for a path that manifest_entry_path never makes."""
-        match = _MANIFEST.fullmatch(path.removeprefix(f"{self.repositories}/"))
-        return None if match is None else ManifestEntry(*match.groups())
+        folder = f"{self.repositories}/"
+        match = _MANIFEST.fullmatch(path, len(folder)) if path.startswith(folder) else None
+        return ManifestEntry(*match.groups()) if match else None
 
     def _image(self, namespace: str, repository: str, image_id: str, leaf: str) -> str:
         return f"{self.repository_namespace_path(namespace, repository)}{check_segment(image_id)}/{leaf}"

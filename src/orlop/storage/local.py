@@ -174,9 +174,10 @@ class LocalStorage(Storage):
         check_path(source)
         check_path(target)
         try:
-            self._place_object(_link, source, target)
-        except FileExistsError:
-            self._link_over(source, target)
+            try:
+                self._place_object(_link, source, target)
+            except FileExistsError:
+                self._link_over(source, target)
         except OSError as error:
             if error.errno not in _CANNOT_LINK:
                 raise

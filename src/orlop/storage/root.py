@@ -18,6 +18,8 @@ _NETWORK_MAGIC = {
 }
 _FUSE_MAGIC = 0x65735546
 
+_MOUNTS = Path("/proc/self/mountinfo")
+
 # FUSE also carries local file systems; the mount table names the program.
 _NETWORK_FUSE = (
     "sshfs", "s3fs", "goofys", "mount-s3", "mountpoint-s3", "gcsfuse", "blobfuse", "blobfuse2", "rclone", "glusterfs",
@@ -100,7 +102,7 @@ def _network_kind(descriptor: int) -> str:
 def _fuse_program(status: os.stat_result) -> str:
     """Which program serves a FUSE mount: `sshfs` for the mount type `fuse.sshfs`, as proc(5) mountinfo has it."""
     device = f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}"
-    for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+    for line in _MOUNTS.read_text(errors="replace").splitlines():
         before, _, after = line.partition(" - ")
         if before.split()[2] == device:
             return after.split()[0].removeprefix("fuse.")
