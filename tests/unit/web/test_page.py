@@ -32,8 +32,8 @@ def test_the_host_is_where_the_client_found_the_registry(host: str) -> None:
     "host",
     [
         "", "-a", "a-", ".a", "a b", "a/b", "a;rm -rf", "$(id)", "`id`", "<script>", 'a"onclick=', "a&b", "a:b",
-        "a:123456", "user@a", "a\n", "ä", "[::1", "::1", "[x]", "a" * 300, "a:80:80", "https://a", "a?b", "a#b", "a'b", "a|b",
-        "a\x00",
+        "a:123456", "user@a", "a\n", "ä", "[::1", "::1", "[x]", "a" * 300, "a:80:80", "https://a", "a?b", "a#b", "a'b",
+        "a|b", "a\x00",
     ],
 )  # fmt: skip
 def test_a_host_that_is_none_is_not_repeated(host: str) -> None:
