@@ -96,14 +96,16 @@ class Writer:
             del self._waiting[:MAX_GROUP]
         try:
             self._commit(group)
-        finally:
+        except BaseException as error:  # noqa: BLE001 - whoever waits must be answered
+            for job in group:
+                job.error = job.error or _translated(error)
+        try:
             for job in group:
                 job.answered = True
                 job.wake.release()
-            try:
-                self._shorten_log()
-            finally:
-                self._hand_over()
+            self._shorten_log()
+        finally:
+            self._hand_over()
 
     def _hand_over(self) -> None:
         with self._state:
@@ -113,24 +115,20 @@ class Writer:
                 self._turn.release()
 
     def _commit(self, group: list[_Job]) -> None:
-        try:
-            with self._locked():
+        with self._locked():
+            try:
                 self._transaction(group)
-        except BaseException as error:  # noqa: BLE001 - whoever waits must be answered
-            if self._driver.in_transaction:
-                self._driver.execute("ROLLBACK")
-            for job in group:
-                job.error = job.error or _translated(error)
+            finally:
+                if self._driver.in_transaction:
+                    self._driver.execute("ROLLBACK")
 
     def _transaction(self, group: list[_Job]) -> None:
         self._driver.execute("BEGIN IMMEDIATE")
         for job in group:
             self._attempt(job, alone=len(group) == 1)
-        if all(job.error for job in group):
-            self._driver.execute("ROLLBACK")
-            return
-        self._connection.run(stores.RAISE_MARK)
-        self._driver.execute("COMMIT")
+        if not all(job.error for job in group):
+            self._connection.run(stores.RAISE_MARK)
+            self._driver.execute("COMMIT")
 
     def _attempt(self, job: _Job, *, alone: bool) -> None:
         if not alone:
