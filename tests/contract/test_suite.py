@@ -8,7 +8,8 @@ from typing import BinaryIO
 
 import pytest
 
-from orlop.storage.base import Buffer, Entry, Storage, Writer
+from orlop.domain.errors import StoreRefused
+from orlop.storage.base import Buffer, Entry, Space, Storage, Writer
 from orlop.storage.contract import cases, run
 from orlop.storage.local import LocalStorage
 from orlop.storage.memory import MemoryStorage
@@ -98,6 +99,14 @@ def test_each_method_is_every_drivers_own() -> None:
     methods = [name for name in vars(Storage) if not name.startswith("_") and callable(getattr(Storage, name))]
     assert [name for name in methods if name not in vars(LocalStorage)] == []
     assert [name for name in methods if name not in vars(MemoryStorage)] == ["open_descriptor"]
+
+
+def test_a_nearly_full_store_is_not_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LocalStorage, "free_space", lambda self: Space(1 << 40, 200 << 20))
+    with LocalStorage(tmp_path) as storage:
+        with pytest.raises(StoreRefused, match="the test needs 256 MiB, and 200 MiB are free"):
+            next(run(storage))
+        assert list(storage.walk()) == []
 
 
 @pytest.mark.parametrize("whole", [True, False])

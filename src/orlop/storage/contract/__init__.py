@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator
 from typing import NamedTuple
 
+from orlop.domain.errors import StoreRefused
 from orlop.storage.base import Storage
 from orlop.storage.contract.concurrency import Concurrency
 from orlop.storage.contract.folders import Folders
@@ -21,6 +22,10 @@ from orlop.storage.contract.ranges import Ranges
 from orlop.storage.contract.upstream import Upstream
 from orlop.storage.contract.writers import Writers
 from orlop.storage.subtree import Subtree
+
+
+ROOM = 256 << 20
+"""Bytes that must be free for the cases; they take less than half of it."""
 
 
 class StorageContract(Upstream, Objects, Ranges, Folders, Writers, Names, Concurrency):
@@ -45,19 +50,28 @@ def cases() -> dict[str, Callable[[Storage], None]]:
 
 
 def run(store: Storage) -> Generator[Verdict, None, None]:
-    """Run all cases, each in a fresh folder of the store, and remove those, also when the run is given up.
+    """Run all cases, each in a fresh folder of the store that goes when the case, or the run, is over.
 
-    What is in the store already is neither read nor changed.
+    What is in the store already is neither read nor changed. StoreRefused: there isn't enough room for the test, which
+    must not fill a store that is in use.
     """
+    space = store.free_space()
+    if space is not None and space.free < ROOM:
+        raise StoreRefused(f"the test needs {ROOM >> 20} MiB, and {space.free >> 20} MiB are free: make room first")
     folder = f"storage-test-{secrets.token_hex(8)}"
     try:
         for number, (case, call) in enumerate(cases().items()):
             yield _verdict(case, call, Subtree(store, f"{folder}/{number}"))
+            _remove(store, f"{folder}/{number}")
     finally:
-        try:
-            store.remove(folder)
-        except FileNotFoundError:
-            pass  # each case failed before it made anything
+        _remove(store, folder)
+
+
+def _remove(store: Storage, folder: str) -> None:
+    try:
+        store.remove(folder)
+    except FileNotFoundError:
+        return  # the case left nothing
 
 
 def _verdict(case: str, call: Callable[[Storage], None], storage: Storage) -> Verdict:
