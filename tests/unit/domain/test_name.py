@@ -24,7 +24,7 @@ def is_component(part: str) -> bool:
     return len(words) > 1 and words[0] == words[-1] == "" and all(SEPARATOR.fullmatch(word) for word in words[1:-1])
 
 
-@pytest.mark.parametrize("text", ["a", "0", "a/b/c", "a.b_c__d-e--f---g", "library/debian", "x" * 255, "a/" * 127 + "a"])
+@pytest.mark.parametrize("text", ["a", "0", "a/b/c", "a.b_c__d-e--f---g", "library/x", "x" * 255, "a/" * 127 + "a"])
 def test_a_name_is_taken_as_it_is(text: str) -> None:
     assert RepositoryName.parse(text) == text
 
@@ -32,9 +32,9 @@ def test_a_name_is_taken_as_it_is(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", "/", "a/", "/a", "a//b", ".", "..", "a/..", "../a", ".a", "a.", "a..b", "_", "_a", "a_", "a___b", "-a", "a-",
-        "a.-b", "A", "aB", "a b", "a\n", "a\0", "a\\b", "a%2fb", "ä", "a!b", "a:b", "a@b", "a+b", "a/_manifests", "ａ",
-        "x" * 256,
+        "", "/", "a/", "/a", "a//b", ".", "..", "a/..", "../a", ".a", "a.", "a..b", "_", "_a", "a_", "a___b", "-a",
+        "a-", "a.-b", "A", "aB", "a\n", "a\0", "a\\b", "a%2fb", "ä", "a!b", "a:b", "a@b", "a+b", "a/_manifests", "ａ",
+        "a b", "x" * 256,
     ],
 )  # fmt: skip
 def test_no_other_text_is_a_name(text: str) -> None:
