@@ -24,7 +24,7 @@ from orlop.domain.manifest import IMAGE_CONFIGS, Manifest, parse_manifest
 from orlop.domain.name import RepositoryName, Tag
 from orlop.registry import platforms
 from orlop.registry.content import Content
-from orlop.registry.names import Names
+from orlop.registry.names import Change, Names
 
 MISSING_TOLD = 100
 """How many missing digests an error lists."""
@@ -105,31 +105,31 @@ class Manifests:
         pushed_tags = (reference, *extra_tags) if isinstance(reference, Tag) else extra_tags
         values = describe(caller, digest, manifest, len(content), self._platforms(name, manifest))
         place = lambda path: self._content.storage.put_content(path, content)  # noqa: E731
-        entries = self._content.commit(
+        changes = self._content.commit(
             digest,
             len(content),
             place,
             lambda connection: self._record(connection, caller, name, digest, manifest, pushed_tags, values),
         )
         self._content.cache.put(digest, content)
-        self._names.publish(entries)
+        self._names.publish(changes)
         return Pushed(digest, manifest.subject, pushed_tags)
 
     def delete(self, caller: Caller, name: RepositoryName, digest: Digest) -> None:
         """Deletes the manifest with the tags that point at it. ManifestInUse: an index of the repository has it."""
 
-        def unit(connection: Connection) -> list[Entry]:
+        def unit(connection: Connection) -> list[Change]:
             repositories.lock(connection, name)
             found = self.find_on(connection, name, digest)
             parent = blobs.needed_by(connection, found.repository_id, digest)
             if parent is not None:
                 raise ManifestInUse(f"manifest is part of {parent}: delete that first", detail={"manifest": parent})
-            entries = []
+            changes: list[Change] = []
             for tag in tags.of_manifest(connection, found.id):
                 tags.remove(connection, caller, found.repository_id, tag)
-                entries.append(outbox.add(connection, "tag", name, tag))
+                changes.append((outbox.add(connection, "tag", name, tag), None))
             manifests.remove(connection, found.id)
-            return [*entries, outbox.add(connection, "manifest", name, digest)]
+            return [*changes, (outbox.add(connection, "manifest", name, digest), None)]
 
         self._names.publish(self._database.write(unit))
 
@@ -146,7 +146,7 @@ class Manifests:
             return untagged, outbox.add(connection, "tag", name, tag)
 
         untagged, entry = self._database.write(unit)
-        self._names.publish([entry])
+        self._names.publish([(entry, None)])
         return untagged
 
     def _platforms(self, name: RepositoryName, manifest: Manifest) -> list[str]:
@@ -155,6 +155,9 @@ class Manifests:
             return platforms.of_index(manifest)
         if config is None or config.media_type not in IMAGE_CONFIGS:
             return []
+        content = self._content.cache.get(config.digest)
+        if content is not None:
+            return platforms.of_config(content)
         held = blobs.held(self._database.reader(), name, config.digest)
         if held is None or held.size > platforms.LARGEST_CONFIG:
             return []
@@ -172,18 +175,20 @@ class Manifests:
         manifest: Manifest,
         pushed_tags: tuple[Tag, ...],
         values: dict[str, Any],
-    ) -> list[Entry]:
+    ) -> list[Change]:
         repository_id = repositories.ensure(connection, name)
         if not self._sparse:
             _demand_references(connection, repository_id, manifest)
         manifest_id, is_new = _add(connection, repository_id, manifest, values)
-        entries = [outbox.add(connection, "manifest", name, digest)] if is_new else []
+        changes: list[Change] = []
+        if is_new:
+            changes.append((outbox.add(connection, "manifest", name, digest), manifest.media_type))
         for tag in pushed_tags:
             tags.point(connection, caller, repository_id, tag, manifest_id, digest)
-            entries.append(outbox.add(connection, "tag", name, tag))
+            changes.append((outbox.add(connection, "tag", name, tag), digest))
         if not pushed_tags:
             leases.renew(connection, repository_id, digest, self.lease)
-        return entries
+        return changes
 
 
 def describe(

@@ -26,6 +26,9 @@ log = structlog.get_logger("orlop.names")
 
 BATCH = 1000
 
+Change = tuple[Entry, str | None]
+"""An outbox entry, and the value that its name was committed with: none where it was deleted."""
+
 
 class Names:
     """Writes tags and manifest entries to the tree."""
@@ -39,11 +42,13 @@ class Names:
         self._failed: set[int] = set()
         self._drain = threading.Lock()
 
-    def publish(self, entries: Iterable[Entry]) -> None:
-        """Brings the objects of these entries to their rows' current value. An object that can't be written now is
-        left to `drain`: its name is committed and holds."""
-        for entry in entries:
-            self._write(entry)
+    def publish(self, changes: Iterable[Change]) -> None:
+        """Brings the objects of committed changes to their rows' current value.
+
+        An object that can't be written now is left to `drain`: its name is committed and holds.
+        """
+        for entry, value in changes:
+            self._write(entry, value)
 
     def drain(self, *, foreign: bool = False) -> int:
         """Makes written objects durable and takes their entries off the outbox; how many.
@@ -61,19 +66,21 @@ class Names:
 
     def _batch(self, foreign: bool) -> list[Entry]:
         pending = outbox.pending(self._database.reader(), BATCH)
-        return pending if foreign else [entry for entry in pending if entry.id in self._written | self._failed]
+        if foreign:
+            return pending
+        return [entry for entry in pending if entry.id in self._written or entry.id in self._failed]
 
     def _finish(self, entries: list[Entry]) -> int:
-        written = [entry for entry in entries if entry.id in self._written or self._write(entry)]
+        written = [entry for entry in entries if entry.id in self._written or self._write(entry, self._current(entry))]
         if written:
             self._storage.sync({self._path(entry) for entry in written})
             self._database.write(lambda connection: outbox.done(connection, written))
             self._written.difference_update(entry.id for entry in written)
         return len(written)
 
-    def _write(self, entry: Entry) -> bool:
+    def _write(self, entry: Entry, value: str | None) -> bool:
         try:
-            self._bring(entry)
+            self._bring(entry, value)
         except OSError as error:
             self._failed.add(entry.id)
             log.error("a name could not be written to the tree yet", path=self._path(entry), reason=str(error))
@@ -82,17 +89,18 @@ class Names:
         self._written.add(entry.id)
         return True
 
-    def _bring(self, entry: Entry) -> None:
+    def _bring(self, entry: Entry, value: str | None) -> None:
+        """Writes `value`, then looks whether the row still has it."""
         path = self._path(entry)
-        written: str | None = None
-        first = True
-        while first or self._current(entry) != written:
-            first = False
-            written = self._current(entry)
-            if written is not None:
-                self._storage.put_content(path, written.encode(), durable=False)
+        while True:
+            if value is not None:
+                self._storage.put_content(path, value.encode(), durable=False)
             else:
                 self._remove(path)
+            current = self._current(entry)
+            if current == value:
+                return
+            value = current
 
     def _remove(self, path: str) -> None:
         try:

@@ -37,7 +37,7 @@ class Housekeeping:
     def __init__(self, edge: Edge, cut_slow_headers: Callable[[float], None]) -> None:
         app = edge.app
         self._edge = edge
-        self._cut = lambda: cut_slow_headers(app.settings.limits.header_timeout)
+        self._cut: Callable[[], None] = lambda: cut_slow_headers(app.settings.limits.header_timeout)
         self.chores = (
             Chore("sync names", 1.0, self._sync_names),
             Chore("record pulls", 60.0, app.pulls.flush),
