@@ -1,6 +1,7 @@
 """The contract's cases see what a driver does wrong, and leave a store that is in use alone."""
 
 import io
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -43,6 +44,7 @@ class Torn(MemoryStorage):
     def put_content(self, path: str, content: Buffer, *, durable: bool = True) -> str:
         half = len(content) // 2
         super().put_content(path, bytes(content)[:half])
+        time.sleep(0.001)
         return super().put_content(path, content)
 
 

@@ -23,7 +23,6 @@ from orlop.storage.contract.upstream import Upstream
 from orlop.storage.contract.writers import Writers
 from orlop.storage.subtree import Subtree
 
-
 ROOM = 256 << 20
 """Bytes that must be free for the cases; they take less than half of it."""
 
