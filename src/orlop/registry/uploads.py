@@ -166,9 +166,19 @@ class Uploads:
     def finish_small(
         self, caller: Caller, name: RepositoryName, upload_id: str, content: bytes, digest: Digest
     ) -> None:
-        """`finish` for an upload that holds nothing yet and whose content is at hand: no object in between."""
+        """Appends content that is at hand, and finishes. Where nothing came before it, there is no object in between."""
         row = self._find(caller, name, upload_id)
-        self._put(name, content, digest, row)
+        if self._held(upload_id) == 0:
+            self._put(name, content, digest, row)
+            return
+        upload = self.open(caller, name, upload_id)
+        try:
+            upload.write([content])
+            upload.hash([content])
+            self.finish(caller, upload, digest)
+        finally:
+            if not upload.closed:
+                self.close(upload)
 
     def create(self, caller: Caller, name: RepositoryName, content: bytes, digest: Digest) -> None:
         """Makes content at hand a blob at once, without a session."""
@@ -199,9 +209,6 @@ class Uploads:
         for upload_id in ended:
             self._discard(upload_id)
         return len(ended)
-
-    def holds_nothing(self, upload_id: str) -> bool:
-        return not self._storage.exists(self._storage.upload_path(upload_id))
 
     def _put(self, name: RepositoryName, content: bytes, digest: Digest, row: Upload | None) -> None:
         found = Digest.of(content, digest.algorithm)

@@ -69,7 +69,7 @@ async def put(call: Call) -> Answer:
     app = call.edge.app
     try:
         length = content_length(call.request)
-        if length is not None and 0 < length <= SMALL and await _is_untouched(call):
+        if length is not None and 0 < length <= SMALL and "Content-Range" not in call.request.headers:
             content = await _small_body(call, length)
             await call.edge.call(app.uploads.finish_small, call.caller, call.name, _id(call), content, digest)
             return _created(call, digest)
@@ -125,12 +125,6 @@ def _cancel_quietly(call: Call, upload_id: str) -> None:
         call.edge.app.uploads.cancel(call.caller, call.name, upload_id)
     except UploadUnknown:
         return
-
-
-async def _is_untouched(call: Call) -> bool:
-    """Whether nothing has arrived yet and the chunk, if it names its place, begins at 0."""
-    chunk = _chunk(call, 0)
-    return (chunk is None or chunk.offset == 0) and await call.edge.call(call.edge.app.uploads.holds_nothing, _id(call))
 
 
 async def _small_body(call: Call, length: int) -> bytes:
