@@ -59,19 +59,19 @@ def main(words: Sequence[str] | None = None) -> int:
         signal.signal(signum, _interrupt)
     try:
         return _measure(options)
-    except KeyboardInterrupt:
-        say("interrupted: the servers are stopped, the data are removed")
+    except KeyboardInterrupt as interrupt:
+        say(f"interrupted by {interrupt}: the servers are stopped, the data are removed")
         return 130
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
 
 
-def _interrupt(_: int, __: FrameType | None) -> None:
+def _interrupt(received: int, _: FrameType | None) -> None:
     """Stop in order, once: a second ^C must not leave servers or data behind."""
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(signal.Signals(received).name)
 
 
 def _measure(options: argparse.Namespace) -> int:

@@ -92,9 +92,12 @@ class Heads:
                 answer, _ = connection.ask(200, "HEAD", path)
                 if answer.length != len(blob.content) or answer.headers["docker-content-digest"] != blob.digest:
                     raise WrongAnswer(f"HEAD {path} answers {dict(answer.headers)}")
-        self.run(ground, WARM_UP_SECONDS)
+        self._load(ground, WARM_UP_SECONDS)
 
     def run(self, ground: Ground, seconds: float) -> Outcome:
+        return self._load(ground, seconds)
+
+    def _load(self, ground: Ground, seconds: float) -> Outcome:
         paths = [f"/v2/{repository}/blobs/{blob.digest}" for repository, blob in self.repository_blobs()]
         requests = itertools.cycle([ground.target.head("HEAD", path) for path in paths])
 
@@ -120,7 +123,7 @@ class DueHeads(Heads):
 
     def run(self, ground: Ground, seconds: float) -> Outcome:
         begun = time.time()
-        outcome = super().run(ground, seconds)
+        outcome = self._load(ground, seconds)
         count = len(self.repository_blobs())
         if count / outcome.rate < seeds.LEASE_SECONDS / 2:
             raise WrongAnswer(f"a round of {count} HEADs took {count / outcome.rate:.2f} s: not every lease was due")

@@ -75,7 +75,7 @@ class Report:
         return tables.notes(runs, tls_runs, str(self.machine), self.commit)
 
     def _warnings(self) -> list[str]:
-        lines = [f"VOID: {what}: {why.splitlines()[0]}" for what, why in self.voids.items()]
+        lines = [f"VOID: {what}: {' '.join(why.splitlines()[:2])}" for what, why in self.voids.items()]
         noisy = [each for each in self.measurements if each.others > NOISY]
         if noisy:
             worst = max(each.others for each in noisy)
