@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from aiohttp.web import BaseRequest
 
+from orlop import telemetry
 from orlop.app import App
 from orlop.domain.caller import Caller
 from orlop.domain.errors import SizeInvalid
@@ -57,6 +58,7 @@ class Edge:
                     pieces.append(piece)
         except TimeoutError as error:
             raise TransferStalled from error
+        telemetry.RECEIVED.inc(size)
         return b"".join(pieces)
 
 

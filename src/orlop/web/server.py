@@ -143,6 +143,7 @@ class Server:
             access_log=None,
             lingering_time=2.0,
         )
+        telemetry.CONNECTIONS.set_function(lambda: len(connections.connections))
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -210,6 +211,8 @@ class Server:
             raise
         finally:
             seconds = time.perf_counter() - started
+            if request.method != "HEAD":
+                telemetry.SENT.inc(size)
             self._note(route, request.method, status, seconds)
             path = request.raw_path.partition("?")[0]
             self._access.write(

@@ -15,6 +15,7 @@ from typing import Self, TypeVar
 from aiohttp import StreamReader
 from aiohttp.web import BaseRequest
 
+from orlop import telemetry
 from orlop.domain.errors import SizeInvalid
 from orlop.registry.uploads import OpenUpload
 from orlop.storage.base import Buffer
@@ -88,6 +89,15 @@ class Transfer:
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the client has gone")
+        before = upload.size
+        try:
+            await self._receive(request, transport, upload, length)
+        finally:
+            telemetry.RECEIVED.inc(max(0, upload.size - before))
+
+    async def _receive(
+        self, request: BaseRequest, transport: asyncio.Transport, upload: OpenUpload, length: int | None
+    ) -> None:
         plain = transport.get_extra_info("sslcontext") is None
         if plain and length is not None and length - request.content.total_bytes > RAW_LEAST:
             await self._receive_raw(request, transport, upload, length)
