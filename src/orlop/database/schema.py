@@ -128,11 +128,12 @@ tags = Table(
     metadata,
     Column("repository_id", _Id, ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
     Column("name", _Name, primary_key=True),
-    Column("manifest_id", _Id, ForeignKey("manifests.id"), nullable=False, index=True),
+    Column("manifest_id", _Id, ForeignKey("manifests.id"), nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("updated_by", Text, nullable=False),
     Column("updated_from", Text, nullable=False),
     Column("last_pulled_at", BigInteger),  # to the hour
+    Index(None, "manifest_id", "name"),
     sqlite_with_rowid=False,
 )
 

@@ -176,4 +176,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("repository_id", "name", name=op.f("pk_tags")),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_tags_manifest_id"), "tags", ["manifest_id"], unique=False)
+    op.create_index(op.f("ix_tags_manifest_id_name"), "tags", ["manifest_id", "name"], unique=False)

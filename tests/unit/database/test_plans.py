@@ -1,0 +1,95 @@
+"""What is asked often is found by index, however much there is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orlop.database import blobs, leases, manifests, outbox, repositories, tags, uploads
+from orlop.database.connection import Connection, SqliteConnection
+from orlop.database.engine import Database
+from orlop.domain.name import Tag
+from tests.unit.database.content import CALLER, NAME, digest, values
+
+HOT: dict[str, Callable[[Connection], object]] = {
+    "blobs.held": lambda c: blobs.held(c, NAME, digest("")),
+    "blobs.record": lambda c: blobs.record(c, digest("")),
+    "blobs.size_in": lambda c: blobs.size_in(c, 1, digest("")),
+    "blobs.needed_by": lambda c: blobs.needed_by(c, 1, digest("")),
+    "blobs.held_anywhere": lambda c: blobs.held_anywhere(c, digest("")),
+    "blobs.link": lambda c: blobs.link(c, 1, digest("")),
+    "blobs.unlink": lambda c: blobs.unlink(c, 1, digest("")),
+    "manifests.by_tag": lambda c: manifests.by_tag(c, NAME, Tag("latest")),
+    "manifests.by_digest": lambda c: manifests.by_digest(c, NAME, digest("")),
+    "manifests.find": lambda c: manifests.find(c, 1, digest("")),
+    "manifests.record": lambda c: manifests.record(c, 1),
+    "manifests.references": lambda c: manifests.references(c, 1),
+    "manifests.children": lambda c: manifests.children(c, 1),
+    "manifests.referrers": lambda c: manifests.referrers(c, 1, digest(""), artifact_type="", last="", count=10),
+    "manifests.referrer_count": lambda c: manifests.referrer_count(c, 1, digest("")),
+    "manifests.subject": lambda c: manifests.subject(c, 1, digest("")),
+    "manifests.remove": lambda c: manifests.remove(c, 1),
+    "tags.names": lambda c: tags.names(c, 1, last="", count=10),
+    "tags.current": lambda c: tags.current(c, NAME, "latest"),
+    "tags.digest": lambda c: tags.digest(c, 1, "latest"),
+    "tags.of_manifest": lambda c: tags.of_manifest(c, 1),
+    "tags.on_manifest": lambda c: tags.on_manifest(c, 1, 10),
+    "tags.record": lambda c: tags.record(c, 1, "latest"),
+    "tags.history": lambda c: tags.history(c, 1, "latest", 10),
+    "tags.remove": lambda c: tags.remove(c, CALLER, 1, "latest"),
+    "repositories.find": lambda c: repositories.find(c, NAME),
+    "repositories.find_known": lambda c: repositories.find_known(c, NAME),
+    "repositories.names": lambda c: repositories.names(c, last="", count=10),
+    "leases.renew": lambda c: leases.renew(c, 1, digest(""), 1),
+    "leases.expire": leases.expire,
+    "uploads.find": lambda c: uploads.find(c, "", NAME, ""),
+    "uploads.advance": lambda c: uploads.advance(c, "", 0, "", 0),
+    "uploads.end": lambda c: uploads.end(c, ""),
+    "uploads.expired": uploads.expired,
+    "outbox.done": lambda c: outbox.done(c, [outbox.Entry(1, "", "", "")]),
+}
+
+
+class Planner(SqliteConnection):
+    """Runs statements and keeps the plan of each."""
+
+    def __init__(self, driver: Any) -> None:
+        super().__init__(driver)
+        self.plans: list[str] = []
+        self._execute = self._explained
+
+    def many(self, statement: Any, rows: list[dict[str, Any]], /) -> None:
+        for row in rows:
+            self.run(statement, **row)
+
+    def _explained(self, sql: str, parameters: tuple[Any, ...]) -> Any:
+        self.plans += [row[3] for row in self.driver.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+        return self.driver.execute(sql, parameters)
+
+
+@pytest.fixture
+def planner(sqlite_database: Database) -> Planner:
+    return Planner(sqlite_database.reader().driver)
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_what_is_asked_often_is_found_by_index(planner: Planner, name: str) -> None:
+    planner.driver.execute("PRAGMA foreign_keys=OFF")
+    HOT[name](planner)
+    assert [plan for plan in planner.plans if not plan.startswith(("SEARCH", "CORRELATED", "LIST", "SCALAR"))] == []
+    assert all(" USING " in plan for plan in planner.plans if plan.startswith("SEARCH"))
+
+
+def test_a_plan_that_looks_at_every_row_would_be_noticed(planner: Planner) -> None:
+    repositories.total(planner, "x")
+    assert any(plan.startswith("SCAN") for plan in planner.plans)
+
+
+def test_a_push_finds_what_it_needs_by_index(planner: Planner) -> None:
+    repository_id = repositories.ensure(planner, NAME)
+    assert blobs.record_live(planner, digest("image"), 5, 0)
+    manifest_id = manifests.add(planner, repository_id, values("image"), [])
+    assert manifest_id is not None
+    tags.point(planner, CALLER, repository_id, "latest", manifest_id, digest("image"))
+    assert [plan for plan in planner.plans if not plan.startswith("SEARCH")] == []
+    assert len(planner.plans) > 3
