@@ -10,9 +10,9 @@ from aiohttp.web import BaseRequest
 from orlop.domain.caller import Caller
 from orlop.domain.name import RepositoryName
 from orlop.web.answers import Answer, json_answer
+from orlop.web.conditions import is_known
 from orlop.web.edge import Edge
 from orlop.web.targets import Target
-from orlop.web.v2.conditions import is_known
 
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

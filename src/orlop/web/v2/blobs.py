@@ -8,9 +8,9 @@ from orlop.domain.digest import Digest
 from orlop.domain.errors import BlobUnknown
 from orlop.registry.content import SMALL
 from orlop.web.answers import Answer, Headers, Sent, may_reuse
+from orlop.web.conditions import is_known
 from orlop.web.ranges import parse_range
 from orlop.web.v2.calls import Call
-from orlop.web.v2.conditions import is_known
 
 
 async def head(call: Call) -> Answer:

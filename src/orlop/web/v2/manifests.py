@@ -4,9 +4,9 @@ from orlop.domain.digest import Digest
 from orlop.domain.errors import ManifestTooLarge, TooManyTags, Unsupported
 from orlop.domain.name import Tag, parse_reference
 from orlop.web.answers import Answer
+from orlop.web.conditions import is_known
 from orlop.web.v2 import errors
 from orlop.web.v2.calls import Call
-from orlop.web.v2.conditions import is_known
 
 MOST_TAGS = 100
 """Tags in one push; the specification asks for 10 at least."""
