@@ -4,6 +4,8 @@ Clients of registries without this API keep such a list themselves, as an index 
 specification's referrers tag schema). What was pushed so is listed too.
 """
 
+import heapq
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,6 +21,12 @@ from orlop.domain.name import RepositoryName, Tag
 from orlop.registry.manifests import Manifests
 
 Descriptor = dict[str, Any]
+
+LARGEST = 3 * 1024 * 1024
+"""Bytes of descriptors in one page: clients read 4 MiB, and annotations may be long."""
+
+BATCH = 16
+"""Rows read at a time: the annotations of each may be as long as a manifest."""
 
 
 class Page(NamedTuple):
@@ -36,7 +44,9 @@ class Referrers:
     def page(
         self, caller: Caller, name: RepositoryName, subject: Digest, *, artifact_type: str, last: str, count: int
     ) -> Page:
-        """Up to `count` referrers after the digest `last`. Empty for what the registry does not know.
+        """Up to `count` referrers after the digest `last`, of about `LARGEST` bytes in all, but one at least.
+
+        Empty for what the registry does not know.
 
         An empty `artifact_type` means any.
         """
@@ -44,15 +54,13 @@ class Referrers:
             repository_id = repositories.find(connection, name)
             if repository_id is None:
                 return Page([], False)
-            rows = manifests.referrers(
-                connection, repository_id, subject, artifact_type=artifact_type, last=last, count=count + 1
-            )
-            found = {row.digest: _descriptor(row) for row in rows}
-            for descriptor in self._fallback(connection, name, repository_id, subject):
-                if descriptor["digest"] > last and artifact_type in ("", descriptor.get("artifactType", "")):
-                    found.setdefault(descriptor["digest"], descriptor)
-        ordered = [found[digest] for digest in sorted(found)]
-        return Page(ordered[:count], len(ordered) > count)
+            own = _own(connection, repository_id, subject, artifact_type, last)
+            listed = [
+                descriptor
+                for descriptor in self._fallback(connection, name, repository_id, subject)
+                if descriptor["digest"] > last and artifact_type in ("", descriptor.get("artifactType", ""))
+            ]
+            return _page(heapq.merge(own, sorted(listed, key=_by_digest), key=_by_digest), count)
 
     def count(self, caller: Caller, name: RepositoryName, subject: Digest) -> int:
         """How many referrers `page` would list."""
@@ -68,12 +76,45 @@ class Referrers:
         self, connection: Connection, name: RepositoryName, repository_id: int, subject: Digest
     ) -> list[Descriptor]:
         """What the index under the fallback tag lists and the repository holds."""
-        tag = Tag(f"{subject.algorithm}-{subject.hex}"[:128])
+        tag = Tag(f"{subject.algorithm}-{subject.hex[:64]}")
         index = manifests.by_tag(connection, name, tag)
         if index is None or index.media_type not in INDEXES:
             return []
         children = strict_json.loads(self._manifests.read(index))["manifests"]
         return [child for child in children if manifests.find(connection, repository_id, child["digest"]) is not None]
+
+
+def _own(
+    connection: Connection, repository_id: int, subject: Digest, artifact_type: str, last: str
+) -> Iterator[Descriptor]:
+    """Those that name the subject themselves, in the order of their digests."""
+    while True:
+        rows = manifests.referrers(
+            connection, repository_id, subject, artifact_type=artifact_type, last=last, count=BATCH
+        )
+        yield from map(_descriptor, rows)
+        if len(rows) < BATCH:
+            return
+        last = rows[-1].digest
+
+
+def _page(ordered: Iterable[Descriptor], count: int) -> Page:
+    """The first of them. Of two with one digest the first is taken: what a manifest says of itself."""
+    found: list[Descriptor] = []
+    size = 0
+    for descriptor in ordered:
+        if found and found[-1]["digest"] == descriptor["digest"]:
+            continue
+        size += len(msgspec.json.encode(descriptor))
+        if len(found) == count or (found and size > LARGEST):
+            return Page(found, True)
+        found.append(descriptor)
+    return Page(found, False)
+
+
+def _by_digest(descriptor: Descriptor) -> str:
+    digest: str = descriptor["digest"]
+    return digest
 
 
 def _descriptor(row: manifests.Referrer) -> Descriptor:

@@ -8,13 +8,14 @@ from orlop.web.answers import Answer, json_answer
 from orlop.web.v2.calls import Call
 
 MOST = 1000
-"""Descriptors in one page at most: with their annotations, a page stays well below the 4 MiB that clients read."""
+"""Descriptors in one page at most."""
 
 
 async def listing(call: Call) -> Answer:
     """An index of the manifests whose subject is that digest; empty where there is none."""
     digest = Digest.parse(call.item)
-    artifact_type = call.target.first("artifactType") or ""
+    # A bare + means a space in a query. No media type holds one, and many end in +json.
+    artifact_type = (call.target.first("artifactType") or "").replace(" ", "+")
     count, last = max(1, call.target.count(MOST, MOST)), call.target.first("last") or ""
     page = await call.edge.call(
         lambda: call.edge.app.referrers.page(
