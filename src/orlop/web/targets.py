@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 
 from orlop.domain.errors import PageInvalid, ParameterInvalid
 
-_NUMBER = re.compile(r"[0-9]{1,18}")  # ASCII digits only: int() also takes +, _ and the digits of other scripts
+_NUMBER = re.compile(r"[0-9]+")  # ASCII digits only: int() also takes +, _ and the digits of other scripts
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 MAX_TARGET: Final = 16384
@@ -44,7 +44,8 @@ class Target:
             return default
         if _NUMBER.fullmatch(text) is None:
             raise PageInvalid("n must be a whole number", detail={"n": text[:40]})
-        return min(int(text), most)
+        digits = text.lstrip("0") or "0"
+        return most if len(digits) > 18 else min(int(digits), most)
 
 
 def decode(text: str) -> str:

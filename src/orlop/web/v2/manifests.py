@@ -1,7 +1,7 @@
 """`/v2/<name>/manifests/<reference>`."""
 
 from orlop.domain.digest import Digest
-from orlop.domain.errors import ManifestTooLarge, TooManyTags, Unsupported
+from orlop.domain.errors import ManifestTooLarge, ParameterInvalid, TooManyTags
 from orlop.domain.name import Tag, parse_reference
 from orlop.web.answers import Answer
 from orlop.web.conditions import is_known
@@ -72,7 +72,7 @@ async def delete(call: Call) -> Answer:
 def _tags(call: Call, reference: Tag | Digest) -> tuple[Tag, ...]:
     texts = call.target.every("tag") if call.target.query else []
     if texts and isinstance(reference, Tag):
-        raise Unsupported("tag parameters go with a push by digest")
+        raise ParameterInvalid("tag parameters go with a push by digest")
     if len(texts) > MOST_TAGS:
         raise TooManyTags(f"more than {MOST_TAGS} tags in one push", detail={"limit": MOST_TAGS})
     return tuple(dict.fromkeys(Tag.parse(text) for text in texts))

@@ -32,6 +32,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
 async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[str, Answer]:
     """The route's name, for logs and metrics, and the answer."""
     route = "v2"
+    handlers: dict[str, Handler] | None = None
     try:
         target = Target(request.raw_path)
         kind, name, item = _match(target.segments)
@@ -53,6 +54,9 @@ async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[st
     except Exception as error:  # noqa: BLE001  # what is no refusal is raised again
         answer = errors.render(refusal_of(error))
         answer.keep_alive = request.content.is_eof()  # reading on to the body's end would serve nobody
+        if answer.status == 405:  # the method is refused just now: RFC 9110 demands to name the others
+            others = [method for method in handlers or () if method != request.method]
+            answer.headers = (*answer.headers, ("Allow", ", ".join(others)))
     return route, answer
 
 
