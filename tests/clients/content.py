@@ -43,12 +43,8 @@ def layout_content(folder: Path, tag: str) -> Content:
         entry["digest"] for entry in index["manifests"]
         if entry.get("annotations", {}).get("org.opencontainers.image.ref.name") == tag
     ]  # fmt: skip
-    read = partial_path(folder / "blobs" / "sha256")
+    read = _from_folder(folder / "blobs" / "sha256")
     return _collect(digest, read, read)
-
-
-def partial_path(folder: Path) -> Read:
-    return lambda digest: (folder / digest.removeprefix("sha256:")).read_bytes()
 
 
 def directory_content(folder: Path) -> Content:
@@ -59,7 +55,7 @@ def directory_content(folder: Path) -> Content:
     def manifest(wanted: str) -> bytes:
         return top if wanted == digest else (folder / f"{wanted.removeprefix('sha256:')}.manifest.json").read_bytes()
 
-    return _collect(digest, manifest, partial_path(folder))
+    return _collect(digest, manifest, _from_folder(folder))
 
 
 def registry_content(registry: Registry, repository: str, reference: str) -> Content:
@@ -74,6 +70,10 @@ def registry_content(registry: Registry, repository: str, reference: str) -> Con
 
 def digest_of(body: bytes) -> str:
     return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def _from_folder(folder: Path) -> Read:
+    return lambda digest: (folder / digest.removeprefix("sha256:")).read_bytes()
 
 
 def _collect(digest: str, read_manifest: Read, read_blob: Read) -> Content:

@@ -18,6 +18,7 @@ PROGRAMS = {
     "oras": (),
     "HTTPS": ("podman", "containerd", "ctr", "dockerd", "docker", "openssl"),
     "the container": ("podman", "curl"),
+    "the how-to": ("podman", "containerd", "ctr", "dockerd", "docker", "curl"),
 }
 
 

@@ -1,6 +1,7 @@
 """A wire between a client and the registry that counts what passes, and can be cut once."""
 
 import contextlib
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -32,15 +33,10 @@ class Relay:
         """Cut the first connection over which the registry has sent `amount` bytes from now on."""
         self._cut_after = amount
 
-    def requests(self, method: str) -> list[str]:
-        """What was asked with that method: paths with their queries, in order."""
-        words = [head.split(b" ", 2) for head in self.heads]
-        return [word[1].decode("latin-1") for word in words if word[0] == method.encode() and len(word) == 3]
-
-    def ranges(self) -> list[str]:
-        """The values of all Range headers that clients sent."""
-        lines = [line for head in self.heads for line in head.split(b"\r\n\r\n")[0].split(b"\r\n")]
-        return [line[6:].strip().decode() for line in lines if line.lower().startswith(b"range:")]
+    def resumed_at(self) -> list[int]:
+        """Where clients asked the registry to go on: the first byte of each Range header, if not the very first."""
+        found = [re.search(rb"(?im)^range: *bytes=([1-9]\d*)-", head) for head in self.heads]
+        return [int(match[1]) for match in found if match]
 
     def _serve(self) -> None:
         while True:

@@ -83,7 +83,7 @@ def test_a_pull_that_was_cut_goes_on_where_it_was(
     relay.cut_after(10_000_000)
     docker.run("pull", remote)
     assert relay.cuts == 1
-    assert relay.ranges()
+    assert relay.resumed_at()
     assert _facts(docker, remote)["Id"] == image.manifest["config"]["digest"]
 
 
