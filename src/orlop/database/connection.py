@@ -5,8 +5,14 @@ import time
 from typing import Any, Protocol
 
 from orlop.database.statement import Statement
+from orlop.domain.digest import Digest
+from orlop.domain.name import RepositoryName, Tag
 
 Row = tuple[Any, ...]
+
+# Without, the driver looks for one at each value: 1.5 µs of the 10 that a look-up takes.
+for _kind in (Digest, RepositoryName, Tag):
+    sqlite3.register_adapter(_kind, str)
 
 
 class Connection(Protocol):
