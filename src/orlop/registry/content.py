@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import structlog
 
+from orlop.combining import Combiner
 from orlop.database import blobs
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
@@ -18,6 +19,8 @@ log = structlog.get_logger("orlop.content")
 Result = TypeVar("Result")
 
 CACHE_BYTES = 32 * 1024 * 1024
+MOST_TOGETHER = 64
+"""Small objects that are put in one batch."""
 SMALL = 64 * 1024
 """Blobs up to this many bytes are sent from memory."""
 
@@ -28,6 +31,7 @@ class Content:
     def __init__(self, storage: Storage, database: Database) -> None:
         self.storage = storage
         self.database = database
+        self._small: Combiner[tuple[str, bytes], None] = Combiner(storage.put_contents, MOST_TOGETHER)
         self.cache = ContentCache(CACHE_BYTES, largest=CACHE_BYTES // 8)
 
     def read(self, digest: Digest, generation: int | None = None) -> bytes:
@@ -43,6 +47,10 @@ class Content:
                 raise BlobUnknown(f"{digest} is missing in the store", detail={"digest": digest}) from error
             self.cache.put(digest, content)
         return content
+
+    def put(self, path: str, content: bytes) -> None:
+        """Small content to its key, atomically and durably; many callers share the disk's syncs."""
+        self._small.submit((path, content))
 
     def commit(
         self,

@@ -104,11 +104,10 @@ class Manifests:
         manifest = parse_manifest(content, content_type)
         pushed_tags = (reference, *extra_tags) if isinstance(reference, Tag) else extra_tags
         values = describe(caller, digest, manifest, len(content), self._platforms(name, manifest))
-        place = lambda path: self._content.storage.put_content(path, content)  # noqa: E731
         changes = self._content.commit(
             digest,
             len(content),
-            place,
+            lambda path: self._content.put(path, content),
             lambda connection: self._record(connection, caller, name, digest, manifest, pushed_tags, values),
         )
         self._content.cache.put(digest, content)

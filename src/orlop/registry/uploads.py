@@ -221,7 +221,7 @@ class Uploads:
                 raise UploadUnknown
             self._link(connection, repository_id, digest)
 
-        self._content.commit(digest, len(content), lambda path: self._storage.put_content(path, content), record)
+        self._content.commit(digest, len(content), lambda path: self._content.put(path, content), record)
         if len(content) <= SMALL:
             self._content.cache.put(digest, content)
 

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self, TypeAlias
@@ -133,6 +133,24 @@ class Storage(Layout):
         Returns where it lies, in words for a person. `durable=False` never waits for the disk.
         """
         raise NotImplementedError
+
+    def put_contents(
+        self, contents: Sequence[tuple[str, Buffer]], *, durable: bool = True
+    ) -> list[OSError | None]:
+        """`put_content` of several objects, in their order; for each its error, or None.
+
+        Each is atomic, all together are not. A driver that syncs does so for all at once: that costs little more than
+        for one.
+        """
+        errors: list[OSError | None] = []
+        for path, content in contents:
+            try:
+                self.put_content(path, content, durable=durable)
+            except OSError as error:
+                errors.append(error)
+            else:
+                errors.append(None)
+        return errors
 
     def stream_read(self, path: str, bytes_range: tuple[int, int] | None = None) -> Iterator[bytes]:
         """Yield an object in pieces, or its bytes from `bytes_range[0]` to and with `bytes_range[1]`.

@@ -8,7 +8,7 @@ import errno
 import functools
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -25,6 +25,7 @@ from orlop.storage.base import (
     source_pieces,
 )
 from orlop.storage.folders import NOTHING_THERE, Folders, Placing
+from orlop.storage.local_batch import Batch
 from orlop.storage.local_bytes import copy_bytes, pour, write_all
 from orlop.storage.local_writer import LocalWriters
 from orlop.storage.paths import check_folder, check_path
@@ -83,6 +84,15 @@ class LocalStorage(Storage):
         check_path(path)
         self._build(path, lambda descriptor: write_all(descriptor, content), durable=durable)
         return f"{self.root}/{path}"
+
+    def put_contents(
+        self, contents: Sequence[tuple[str, Buffer]], *, durable: bool = True
+    ) -> list[OSError | None]:
+        for path, _ in contents:
+            check_path(path)
+        if len(contents) == 1 or not durable:
+            return super().put_contents(contents, durable=durable)
+        return Batch(self._folders, self._temporaries).put(contents)
 
     def stream_read(self, path: str, bytes_range: tuple[int, int] | None = None) -> Iterator[bytes]:
         check_path(path)

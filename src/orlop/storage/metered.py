@@ -1,6 +1,6 @@
 """Counts what a driver is asked, how long that takes and how often it fails."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from time import perf_counter
 from types import TracebackType
 from typing import BinaryIO, Protocol, TypeVar
@@ -37,6 +37,12 @@ class MeteredStorage(Storage):
     def put_content(self, path: str, content: Buffer, *, durable: bool = True) -> str:
         with _Call(self._meter, "put_content"):
             return self._driver.put_content(path, content, durable=durable)
+
+    def put_contents(
+        self, contents: Sequence[tuple[str, Buffer]], *, durable: bool = True
+    ) -> list[OSError | None]:
+        with _Call(self._meter, "put_contents"):
+            return self._driver.put_contents(contents, durable=durable)
 
     def stream_read(self, path: str, bytes_range: tuple[int, int] | None = None) -> Iterator[bytes]:
         return self._metered("stream_read", self._driver.stream_read(path, bytes_range))
