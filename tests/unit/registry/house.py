@@ -65,9 +65,7 @@ class House:
         self.push_blob(layer, name)
         return encode(image(descriptor(b"{}", OCI_CONFIG), [descriptor(layer, OCI_LAYER)], **more))
 
-    def push(
-        self, content: bytes, *tags: str, name: RepositoryName = NAME, media_type: str = OCI_IMAGE
-    ) -> Pushed:
+    def push(self, content: bytes, *tags: str, name: RepositoryName = NAME, media_type: str = OCI_IMAGE) -> Pushed:
         """Pushes a manifest by digest, with these tags."""
         digest = Digest.of(content)
         return self.manifests.push(CALLER, name, digest, tuple(map(Tag.parse, tags)), media_type, content)
