@@ -6,6 +6,7 @@ A repository's name may itself hold parts such as `blobs` or `manifests`, so pat
 from aiohttp.web import BaseRequest
 
 from orlop.domain.caller import Caller
+from orlop.domain.errors import NameInvalid
 from orlop.domain.name import RepositoryName
 from orlop.web.answers import Answer
 from orlop.web.edge import Edge
@@ -69,14 +70,21 @@ def _match(segments: list[str]) -> tuple[str, str, str]:
     if len(segments) >= 5:
         *_, before, last = segments
         if len(segments) >= 6 and segments[-3:-1] == ["blobs", "uploads"]:
-            return ("upload" if last else "uploads"), "/".join(segments[2:-3]), last
+            return ("upload" if last else "uploads"), _name(segments[2:-3]), last
         if [before, last] == ["blobs", "uploads"]:
-            return "uploads", "/".join(segments[2:-2]), ""
+            return "uploads", _name(segments[2:-2]), ""
         if [before, last] == ["tags", "list"]:
-            return "tags", "/".join(segments[2:-2]), ""
+            return "tags", _name(segments[2:-2]), ""
         if before in ("manifests", "blobs", "referrers"):
-            return before, "/".join(segments[2:-2]), last
+            return before, _name(segments[2:-2]), last
     return "unknown", "", ""
+
+
+def _name(segments: list[str]) -> str:
+    """A repository's name. A proxy in front may have let `secret%2fapp` pass as one segment that is not `secret`."""
+    if any("/" in segment for segment in segments):
+        raise NameInvalid("a repository name's slashes must not be encoded", detail={"name": "/".join(segments)[:500]})
+    return "/".join(segments)
 
 
 def _not_allowed(methods: tuple[str, ...]) -> Answer:
