@@ -5,7 +5,6 @@ Python and the database, so statements run without SQLAlchemy's result processin
 """
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import TEXT as POSTGRESQL_TEXT
 
 REVISION = "0001"
 """The newest migration's. `migrations/` must end there; a test compares what they make with this schema."""
@@ -22,9 +21,7 @@ metadata = MetaData(
 # SQLite makes a row id of INTEGER PRIMARY KEY only.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 # Names are compared byte by byte on both databases, as pages and their `last` demand.
-_Name = Text().with_variant(POSTGRESQL_TEXT(collation="C"), "postgresql")
-# Few manifests have one.
-_HAS_SUBJECT = text("subject IS NOT NULL")
+_Name = Text().with_variant(Text(collation="C"), "postgresql")
 
 store = Table(
     "store",
@@ -106,7 +103,8 @@ manifests = Table(
     Column("pushed_from", Text, nullable=False),
     Column("last_pulled_at", BigInteger),  # to the hour
     UniqueConstraint("repository_id", "digest"),
-    Index(None, "repository_id", "subject", "digest", sqlite_where=_HAS_SUBJECT, postgresql_where=_HAS_SUBJECT),
+    # Few have one. (The same for PostgreSQL would load its dialect, 20 ms and 2 MiB, wherever this is read.)
+    Index(None, "repository_id", "subject", "digest", sqlite_where=text("subject IS NOT NULL")),
 )
 
 manifest_references = Table(

@@ -8,8 +8,6 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy import Table, bindparam
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.postgresql.psycopg import dialect as psycopg_dialect
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.dialects.sqlite.pysqlite import dialect as pysqlite_dialect
 from sqlalchemy.sql import Executable
@@ -42,7 +40,10 @@ class Statement:
         if dialect == "sqlite":
             compiled = _compile(self._build(sqlite_insert), pysqlite_dialect(paramstyle="qmark"))
         elif dialect == "postgresql":
-            compiled = _compile(self._build(postgresql_insert), psycopg_dialect(paramstyle="format"))  # type: ignore[no-untyped-call]
+            # Loaded by whoever has such a database: 20 ms and 2 MiB.
+            from sqlalchemy.dialects.postgresql import insert, psycopg
+
+            compiled = _compile(self._build(insert), psycopg.dialect(paramstyle="format"))  # type: ignore[no-untyped-call]
         else:
             raise AttributeError(dialect)
         setattr(self, dialect, compiled)
