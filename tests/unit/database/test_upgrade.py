@@ -5,6 +5,8 @@ import multiprocessing
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -190,6 +192,16 @@ def test_a_crash_while_a_database_is_made_leaves_one_that_the_next_start_makes(t
     upgrade.prepare(path)
     upgrade.prepare(tmp_path / "new.db")
     assert objects(path) == objects(tmp_path / "new.db")
+
+
+def test_starting_loads_neither_alembic_nor_the_other_databases_dialect(tmp_path: Path) -> None:
+    path = tmp_path / "orlop.db"
+    upgrade.prepare(path)
+    program = (
+        "import sys; from pathlib import Path; from orlop.database.upgrade import prepare;"
+        f"prepare(Path({str(path)!r})); print([name for name in sys.modules if 'alembic' in name or 'psycopg' in name])"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout == "[]\n"
 
 
 def test_an_empty_file_becomes_a_database(tmp_path: Path) -> None:
