@@ -14,6 +14,9 @@ from orlop.web.edge import Edge
 
 log = structlog.get_logger("orlop.housekeeping")
 
+SOON = 1.0
+"""Seconds from the start to each chore's first turn: a process before this one may have been killed."""
+
 
 class Chore(NamedTuple):
     """Something that is done every `seconds`; it runs in a thread unless it is the loop's own."""
@@ -57,8 +60,10 @@ class Housekeeping:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _repeat(self, chore: Chore) -> None:
+        pause = min(chore.seconds, SOON)
         while True:
-            await asyncio.sleep(chore.seconds)
+            await asyncio.sleep(pause)
+            pause = chore.seconds
             started = time.time()
             error = ""
             try:
