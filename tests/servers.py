@@ -31,7 +31,7 @@ class OrlopServer:
         **settings: str,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="orlop-test-") if data is None else None
-        self.data = Path(self._folder.name) if self._folder is not None else data
+        self.data = Path(self._folder.name) if data is None and self._folder is not None else Path(data or "")
         self._listen = listen
         self._arguments = arguments
         self._wrapper = wrapper

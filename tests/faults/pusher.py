@@ -202,6 +202,8 @@ class Pusher:
     def _ask(
         self, method: str, path: str, body: bytes | Iterator[bytes] | None = None, headers: dict[str, str] | None = None
     ) -> Answer | None:
+        if not self.alive:
+            return None
         answer = self.requester.ask(method, path, body, headers)
         if answer is None:
             self.alive = False

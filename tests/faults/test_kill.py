@@ -25,7 +25,7 @@ class Rounds:
     """Load, kill, restart and comparison, again and again on one store."""
 
     def __init__(self, data: Path, seed: str) -> None:
-        self.server = OrlopServer(data)
+        self.server = OrlopServer(data, LOG_LEVEL="warning")
         self.history = History()
         self.seed = seed
         self.random = random.Random(seed)

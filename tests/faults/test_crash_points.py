@@ -1,0 +1,112 @@
+"""The server is killed at each system call by which pushes, tags and deletes change the disk, one after the other.
+
+After each kill it is started again, and again from the tree alone; what was acknowledged holds both times.
+"""
+
+import random
+import secrets
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.history import History
+from tests.faults.rebuild import rebuild
+from tests.faults.requests import Requester
+from tests.faults.sequence import Sequence
+from tests.faults.tracer import CHANGING, Point, traced
+from tests.faults.tree import wait_until_tidy
+from tests.faults.verification import Verification
+from tests.servers import OrlopServer
+
+EVERY_PAGE_TOO_MANY = 17
+"""Of the writes of database pages every so-manieth is taken: they come in hundreds, alike, and checksums guard them."""
+
+
+@pytest.fixture(scope="module")
+def points() -> list[Point]:
+    """Where the sequence changes the disk."""
+    with OrlopServer() as server:
+        assert server.process is not None
+        Sequence(server.host_port, History(), "warm").run()
+        with traced(server.process.pid) as trace:
+            Sequence(server.host_port, History(), "traced").run()
+    found = trace.points()
+    assert {"fsync", "fdatasync", "renameat", "write", "pwrite64"} <= {point.call for point in found}
+    return [point for point in found if point.call != "pwrite64" or point.number % EVERY_PAGE_TOO_MANY == 0]
+
+
+class Scene:
+    """A server with content, that dies."""
+
+    def __init__(self, data: Path) -> None:
+        self.server = OrlopServer(data, LOG_LEVEL="warning")
+        self.history = History()
+
+    def kill_at(self, point: Point) -> bool:
+        """Whether the sequence came to the call."""
+        self.server.start()
+        assert self.server.process is not None
+        Sequence(self.server.host_port, self.history, "before").run()
+        with traced(self.server.process.pid, f"{point.call}:signal=SIGKILL:when={point.number}"):
+            Sequence(self.server.host_port, self.history, "killed").run()
+            hit = self.server.process.poll() is not None
+        self.server.kill()
+        return hit
+
+    def verify(self) -> None:
+        self.server.start()
+        self._compare(rebuilt=False)
+        # Later requests work, on what was there and on what is new.
+        Sequence(self.server.host_port, self.history, "after").run()
+        wait_until_tidy(self.server.data / "store", self.history.uploads, unheard=1)
+        assert self.server.stop() == 0
+        rebuild(self.server)
+        self.history.uploads.clear()  # the tree does not know whose they are
+        self.server.start()
+        self._compare(rebuilt=True)
+        assert self.server.stop() == 0
+
+    def _compare(self, *, rebuilt: bool) -> None:
+        with Requester(self.server.host_port) as requester:
+            verification = Verification(requester, self.history, blobs_may_be_unlinked=rebuilt)
+            verification.check()
+            verification.check_uploads()
+        assert self.history.surprises == []
+
+
+def kill_at_each(points: list[Point], folder: Path) -> Iterator[Point]:
+    """Yields the points that were reached."""
+    for point in points:
+        scene = Scene(folder / "data")
+        try:
+            if scene.kill_at(point):
+                scene.verify()
+                yield point
+        except BaseException:
+            print(f"killed at {point}; the server's log:\n{scene.server.log}")
+            raise
+        finally:
+            scene.server.kill()
+        shutil.rmtree(folder / "data")
+
+
+def test_nothing_is_lost_at_some_call(points: list[Point], memory: Path) -> None:
+    seed = secrets.token_hex(4)
+    print(f"seed {seed}")
+    chosen = random.Random(seed).sample(points, 6)
+    assert list(kill_at_each(chosen, memory))
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("call", CHANGING)
+def test_nothing_is_lost_at_any_call(
+    points: list[Point], call: str, memory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = [point for point in points if point.call == call]
+    reached = list(kill_at_each(chosen, memory))
+    assert len(reached) >= len(chosen) * 0.8
+    with capsys.disabled():
+        print(f"\nkilled at {len(reached)} of {len(chosen)} calls of {call}: 0 lost")

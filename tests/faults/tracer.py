@@ -1,0 +1,87 @@
+"""strace on the threads of a running server that change what is on the disk: counting their system calls, or failing one.
+
+strace counts calls by thread. The event loop's own thread is left out, or its writes to sockets would come first at every
+number; a client that asks one thing at a time keeps one thread of each pool busy, so that the numbers reach every call.
+"""
+
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tests import left_out
+
+CHANGING = (
+    "write", "writev", "pwrite64", "pwritev", "ftruncate", "fsync", "fdatasync", "syncfs", "rename", "renameat",
+    "renameat2", "link", "linkat", "unlink", "unlinkat", "mkdir", "mkdirat", "rmdir",
+)  # fmt: skip
+"""The system calls that change what is on the disk, or when it gets there."""
+
+PATIENCE = 20.0
+_LINE = re.compile(r"^(\d+) +(?:<\.\.\. )?(\w+)[( ].*?(\(INJECTED\))?$")
+
+
+class Point(NamedTuple):
+    """The how-manieth call of this name in one thread."""
+
+    call: str
+    number: int
+
+
+class Trace:
+    """What strace saw, once the block has ended."""
+
+    def __init__(self) -> None:
+        self.log = ""
+
+    def points(self) -> list[Point]:
+        """Every call that a fault can be put on: up to the most of its name in one thread."""
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for match in self._lines():
+            counts[match[2]][match[1]] += 1
+        most = {name: max(by_thread.values()) for name, by_thread in counts.items() if name in CHANGING}
+        return [Point(name, number) for name in CHANGING for number in range(1, most.get(name, 0) + 1)]
+
+    def hits(self) -> int:
+        return sum(match[3] is not None for match in self._lines())
+
+    def _lines(self) -> list[re.Match[str]]:
+        return [match for line in self.log.splitlines() if (match := _LINE.match(line))]
+
+
+@contextmanager
+def traced(pid: int, inject: str = "") -> Iterator[Trace]:
+    """Traces the process's threads while the block lasts; `inject` is strace's expression for a fault."""
+    if reason := left_out.missing_programs("strace"):
+        left_out.leave_out("strace", reason)
+    threads = sorted(int(path.name) for path in Path(f"/proc/{pid}/task").iterdir() if int(path.name) != pid)
+    with tempfile.TemporaryDirectory(prefix="orlop-strace-") as folder:
+        log, errors = Path(folder) / "log", Path(folder) / "errors"
+        command = [shutil.which("strace") or "strace", "-s", "0", "-o", str(log)]
+        command += ["-e", f"trace={','.join(f'?{name}' for name in CHANGING)}"]
+        command += ["-e", f"inject={inject}"] if inject else []
+        command += [word for thread in threads for word in ("-p", str(thread))]
+        with errors.open("wb") as stream:
+            process = subprocess.Popen(command, stdout=stream, stderr=stream)
+        try:
+            _wait_until_attached(process, errors, len(threads))
+            trace = Trace()
+            yield trace
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+        trace.log = log.read_text()
+
+
+def _wait_until_attached(process: "subprocess.Popen[bytes]", errors: Path, threads: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while errors.read_text().count(" attached") < threads:
+        assert process.poll() is None, errors.read_text()
+        assert time.monotonic() < deadline, errors.read_text()
+        time.sleep(0.005)
