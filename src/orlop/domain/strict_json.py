@@ -23,9 +23,7 @@ def loads(content: bytes) -> Any:
     if "\\u" in text:
         _refuse_lone_surrogates(text)
     try:
-        document = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite_float
-        )
+        document = _decoder.decode(text)
     except RecursionError as error:
         raise JsonInvalid("nested too deeply") from error
     except JsonInvalid:
@@ -63,6 +61,9 @@ def _refuse_lone_surrogates(text: str) -> None:
         raise JsonInvalid("half of a surrogate pair") from error
     except (ValueError, RecursionError):
         return  # what is wrong with it is told by the reading proper
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_refuse_constant, parse_float=_finite_float)
 
 
 def _refuse_depth(document: Any) -> None:
