@@ -37,7 +37,8 @@ rmdir $made 2>/dev/null || true
 """
 
 TIMEOUT = 120.0
-PLENTY = 10 << 30
+PLENTY = 4 << 30
+"""Of memory, in bytes; all of these tests together need at most 1 GiB at a time."""
 
 
 class ProgramFailed(AssertionError):
