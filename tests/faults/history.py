@@ -66,6 +66,8 @@ class Upload:
     sent: int = 0
     closing: bool = False
     """A closing PUT or a DELETE was sent, with unknown outcome."""
+    broken: bool = False
+    """A chunk was refused: nobody goes on before having asked where the upload stands."""
 
 
 @dataclass

@@ -180,7 +180,7 @@ class Pusher:
         """The next chunk: with its length, or chunked as docker sends it."""
         first = upload.acknowledged
         last = self.random.randint(first, len(upload.content))
-        if first == last:
+        if first == last or upload.broken:
             return
         chunk = upload.content[first:last]
         upload.sent = last
@@ -188,10 +188,13 @@ class Pusher:
             answer = self._ask("PATCH", upload.location, chunk, {"Content-Range": f"{first}-{last - 1}"})
         else:
             answer = self._ask("PATCH", upload.location, iter([chunk[:1000], chunk[1000:]]) if chunk[1000:] else chunk)
-        if answer is not None and answer.status == 202:
+        upload.broken = answer is None or answer.status != 202
+        if not upload.broken:
             upload.acknowledged = last
 
     def _finish(self, upload: Upload) -> None:
+        if upload.broken:
+            return
         digest = digest_of(upload.content)
         rest = upload.content[upload.acknowledged :]
         upload.sent, upload.closing = len(upload.content), True
@@ -225,7 +228,7 @@ class Pusher:
         return [
             upload
             for upload in list(self.history.uploads.values())
-            if upload.repository in self.repositories and not upload.closing
+            if upload.repository in self.repositories and not upload.closing and not upload.broken
         ]
 
     def _present(self, kind: str, repository: str) -> list[Key]:

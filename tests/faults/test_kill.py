@@ -98,7 +98,7 @@ def kill_again_and_again(rounds: int, data: Path, capsys: pytest.CaptureFixture[
     history = kills.history
     with capsys.disabled():
         print(
-            f"\n{rounds} kills under load: {history.acknowledged} requests acknowledged, {history.unknown} unknown, 0 lost"
+            f"\n{rounds} kills under load: {history.acknowledged} acknowledged, {history.unknown} unknown, none lost"
             f" (at 95% confidence, a kill loses something in less than {min(1.0, 3 / rounds):.0%} of cases);"
             f" ready again after {max(kills.restarts):.2f} s at most"
         )

@@ -1,7 +1,8 @@
-"""strace on the threads of a running server that change what is on the disk: counting their system calls, or failing one.
+"""strace on the threads of a running server that change what is on the disk: counts their system calls, or fails one.
 
-strace counts calls by thread. The event loop's own thread is left out, or its writes to sockets would come first at every
-number; a client that asks one thing at a time keeps one thread of each pool busy, so that the numbers reach every call.
+strace counts calls by thread. The event loop's own thread is left out, or its writes to sockets would come first at
+every number; a client that asks one thing at a time keeps one thread of each pool busy, so that the numbers reach
+every call.
 """
 
 import re

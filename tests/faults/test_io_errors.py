@@ -1,0 +1,123 @@
+"""A disk that fails or is full at each system call by which pushes, tags and deletes change it, one after the other.
+
+No request is acknowledged without its effect, none is refused with it, and the next ones work.
+"""
+
+import random
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.history import History
+from tests.faults.requests import Requester
+from tests.faults.sequence import Sequence
+from tests.faults.tracer import CHANGING, Point, traced
+from tests.faults.tree import wait_until_tidy
+from tests.faults.verification import Verification
+from tests.servers import OrlopServer
+
+EVERY_PAGE_TOO_MANY = 41
+ERRORS = {
+    "EIO": ("fsync", "fdatasync", "write", "writev", "pwrite64", "renameat", "linkat", "unlinkat", "mkdirat"),
+    "ENOSPC": ("write", "writev", "pwrite64", "renameat", "linkat", "mkdirat"),
+}
+CODES = {500: "UNKNOWN", 503: "UNAVAILABLE", 507: "STORAGE_FULL"}
+
+
+class Scene:
+    """One server on one store, and all that happens to it."""
+
+    def __init__(self, data: Path) -> None:
+        self.server = OrlopServer(data, LOG_LEVEL="warning")
+        self.history = History()
+        self._count = 0
+
+    def points(self) -> list[Point]:
+        with traced(self._pid) as trace:
+            self._run()
+        return trace.points()
+
+    def fail_at(self, point: Point, error: str) -> bool:
+        """Whether the sequence came to the call. Compares everything afterwards, and runs it again without fault."""
+        with traced(self._pid, f"{point.call}:error={error}:when={point.number}") as trace:
+            self._run()
+        self._check_surprises(error)
+        self.compare()
+        self._run()
+        assert self.history.surprises == []
+        self.compare()
+        return trace.hits() > 0
+
+    def compare(self) -> None:
+        with Requester(self.server.host_port) as requester:
+            verification = Verification(requester, self.history)
+            verification.check([key for key, register in self.history.registers.items() if not register.is_settled])
+            verification.check_uploads()
+
+    def _run(self) -> None:
+        self._count += 1
+        Sequence(self.server.host_port, self.history, str(self._count)).run()
+
+    def _check_surprises(self, error: str) -> None:
+        """Whatever the disk does, the answer is an error as the specification has it, and a clear one if it is full."""
+        for answer in self.history.surprises:
+            assert any(f'"code":"{code}"' in answer for code in CODES.values()), answer
+            assert error != "ENOSPC" or ": 507 " in answer, answer
+        self.history.surprises.clear()
+
+    @property
+    def _pid(self) -> int:
+        assert self.server.process is not None
+        return self.server.process.pid
+
+
+@pytest.fixture
+def scene(memory: Path) -> Iterator[Scene]:
+    scene = Scene(memory / "data")
+    with scene.server:
+        scene._run()
+        yield scene
+        try:
+            scene.server.restart()
+            wait_until_tidy(memory / "data" / "store", scene.history.uploads)
+            with Requester(scene.server.host_port) as requester:
+                Verification(requester, scene.history).check()
+        finally:
+            print(scene.server.log)
+
+
+def fail_at_each(scene: Scene, points: list[Point], error: str) -> int:
+    reached = 0
+    for point in points:
+        try:
+            reached += scene.fail_at(point, error)
+        except BaseException:
+            print(f"{error} at {point}")
+            raise
+    return reached
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_some_call_fails(scene: Scene, error: str) -> None:
+    seed = secrets.token_hex(4)
+    print(f"seed {seed}")
+    points = [point for point in scene.points() if point.call in ERRORS[error]]
+    assert fail_at_each(scene, random.Random(seed).sample(points, 5), error)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("call", CHANGING)
+@pytest.mark.parametrize("error", ERRORS)
+def test_any_call_fails(scene: Scene, error: str, call: str, capsys: pytest.CaptureFixture[str]) -> None:
+    if call not in ERRORS[error]:
+        return
+    points = [point for point in scene.points() if point.call == call]
+    if call == "pwrite64":
+        points = points[::EVERY_PAGE_TOO_MANY]
+    reached = fail_at_each(scene, points, error)
+    assert reached >= len(points) * 0.8
+    with capsys.disabled():
+        print(f"\n{error} at {reached} of {len(points)} calls of {call}: nothing lost, nothing falsely acknowledged")
