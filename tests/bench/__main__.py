@@ -35,7 +35,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("--only", metavar="PATTERN", action="append", help="rows whose key or title has it (also with * and ?)")
     add("--list", action="store_true", help="name the rows and stop")
     add("--patience", type=float, default=0.0, metavar="SECONDS", help="wait so long for an idle machine, each time")
-    add("--dir", type=Path, help="where the temporary data go (the checkout's build folder)")
+    add("--dir", type=Path, help="where the temporary data go (build/bench in the checkout)")
     add("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown")
     add("--readme", type=Path, metavar="FILE", help="put the tables between this file's bench markers")
     add("--json", type=Path, metavar="FILE", help="write all raw figures")

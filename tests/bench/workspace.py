@@ -1,5 +1,6 @@
 """The temporary folder of one benchmark: always removed, and always on a disk with room for it."""
 
+import contextlib
 import shutil
 import tempfile
 from pathlib import Path
@@ -13,10 +14,10 @@ NEEDED_BYTES = 13 << 30  # the most that lies there at once is about 12 GiB (32 
 
 
 class Workspace:
-    """A folder below `parent` (default: the checkout's `build`, which git ignores), gone when the block ends."""
+    """A folder below `parent` (default: `build/bench` in the checkout, which git ignores), gone when the block ends."""
 
     def __init__(self, parent: Path | None) -> None:
-        self._parent = parent or CHECKOUT / "build"
+        self._parent = parent or CHECKOUT / "build" / "bench"
 
     def __enter__(self) -> Self:
         try:
@@ -28,13 +29,15 @@ class Workspace:
             raise BenchError(
                 f"{self._parent} has {free >> 30} GiB free and {NEEDED_BYTES >> 30} GiB are needed: choose --dir"
             )
-        self.root = Path(tempfile.mkdtemp(prefix="bench-", dir=self._parent))
+        self.root = Path(tempfile.mkdtemp(prefix="data-", dir=self._parent))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         shutil.rmtree(self.root)
+        with contextlib.suppress(OSError):  # another benchmark is using it, or its owner wants to keep it
+            self._parent.rmdir()
 
     def fresh(self, name: str) -> Path:
         """An empty folder `name`; what was there before is removed."""
