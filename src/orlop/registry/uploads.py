@@ -107,6 +107,11 @@ class Uploads:
         row = self._find(caller, name, upload_id)
         writer = self._writer(upload_id)
         size = writer.size
+        if size == 0 < row.hashed_size:
+            # Where a store cannot share bytes, another request has just moved them to make them a blob.
+            writer.close()
+            self._discard(upload_id)
+            raise UploadUnknown
         if offset is not None and offset != size:
             writer.close()
             raise UploadOutOfOrder(size)
@@ -166,7 +171,7 @@ class Uploads:
     def finish_small(
         self, caller: Caller, name: RepositoryName, upload_id: str, content: bytes, digest: Digest
     ) -> None:
-        """Appends content that is at hand, and finishes. Where nothing came before it, there is no object in between."""
+        """Appends content that is at hand, and finishes. If nothing came before it, there is no object in between."""
         row = self._find(caller, name, upload_id)
         if self._held(upload_id) == 0:
             self._put(name, content, digest, row)

@@ -1,7 +1,7 @@
 """Several small objects of the local driver, made durable together.
 
-The first sync of a batch brings the file system's journal to the disk, and most of what the others need with it: sixteen
-objects take little longer than one.
+The first sync of a batch brings the file system's journal to the disk, and most of what the others need with it:
+sixteen objects take little longer than one.
 """
 
 import os

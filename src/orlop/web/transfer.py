@@ -21,7 +21,7 @@ from orlop.registry.uploads import OpenUpload
 from orlop.storage.base import Buffer
 from orlop.web.answers import take_body, take_connection
 from orlop.web.chunked import Chunks
-from orlop.web.pools import Pools
+from orlop.web.pools import Pools, joined
 
 Result = TypeVar("Result")
 
@@ -75,7 +75,7 @@ class Transfer:
         loop = asyncio.get_running_loop()
         with _cut_on_failure(transport):
             transport.write(head)
-            while piece := await loop.run_in_executor(self._pools.transfers, next, pieces, b""):
+            while piece := await joined(loop.run_in_executor(self._pools.transfers, next, pieces, b"")):
                 if transport.is_closing():
                     raise ConnectionResetError("the client has gone")
                 transport.write(piece)
@@ -181,7 +181,7 @@ class Transfer:
         loop = asyncio.get_running_loop()
         hashed = loop.run_in_executor(self._pools.hashing, upload.hash, pieces)
         written = loop.run_in_executor(self._pools.transfers, upload.write, pieces)
-        await _joined(asyncio.gather(hashed, written))
+        await joined(asyncio.gather(hashed, written))
 
     async def _flushed(self, request: BaseRequest) -> None:
         """Waits until everything written before is out: what follows goes past the transport's buffer."""
@@ -279,15 +279,6 @@ def _cut_on_failure(transport: asyncio.Transport) -> Iterator[None]:
         yield
     except BaseException:
         transport.abort()
-        raise
-
-
-async def _joined(work: asyncio.Future[Result]) -> Result:
-    """Waits for work in threads to the end, also when cancelled: it uses what the caller is about to close."""
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        await asyncio.wait([work])
         raise
 
 

@@ -1,4 +1,4 @@
-"""The chunked coding: whatever the cuts between buffers are, the content is the same, and nothing else is taken for it."""
+"""The chunked coding: wherever buffers are cut, the content is the same, and nothing else is taken for it."""
 
 import pytest
 from hypothesis import given
