@@ -4,7 +4,7 @@ import contextlib
 import io
 import select
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -69,6 +69,16 @@ class Connection:
                 break
             interim.append(int(status))
         return Answer(int(status), reason, headers, self._body(method, int(status), headers), tuple(interim))
+
+    def read_streamed(self, size: int) -> Iterator[bytes]:
+        """The body of an answer with status 200 and that Content-Length, piece by piece."""
+        assert b" 200 " in self._reader.readline(65536)
+        assert ("Content-Length", str(size)) in self._headers()
+        while size:
+            piece = self._reader.read1(min(size, 1 << 20))
+            assert piece, f"{size} bytes are missing"
+            size -= len(piece)
+            yield piece
 
     def read_interim(self) -> int:
         """The status of a 1xx answer, which has no headers here."""

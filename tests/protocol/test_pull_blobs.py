@@ -254,20 +254,20 @@ def test_a_blob_pushed_under_one_algorithm_is_not_held_under_the_other(repositor
 
 
 @meets("pull-blob-01")
-@pytest.mark.parametrize("header", [{}, {"Range": "bytes=50000-4000000"}, {"Range": "bytes=2000000-3000000"}])
-def test_a_damaged_blob_is_cut_and_never_filled_up(tmp_path: Path, header: dict[str, str]) -> None:
+def test_a_damaged_blob_is_cut_and_never_filled_up(data: Path) -> None:
     """A client must see that something is missing, whatever the disk has done to the object."""
     content = random_bytes(5 * MIB)
-    with OrlopServer(data=tmp_path / "data") as server, Client(address_of(server)) as client:
+    with OrlopServer(data=data) as server, Client(address_of(server)) as client:
         repository = Repository(client)
         digest = repository.push_blob(content)
-        [path] = (tmp_path / "data" / "store" / "blobs").rglob(digest.partition(":")[2])
+        [path] = (data / "store" / "blobs").rglob(digest.partition(":")[2])
         os.truncate(path, MIB)
-        with client.connect() as connection:
-            connection.send(request_head("GET", f"{repository.base}/blobs/{digest}", client.address, header.items()))
-            head, _, body = connection.read_all().partition(b"\r\n\r\n")
-        first = int(header["Range"][6:].partition("-")[0]) if header else 0
-        assert head.startswith(b"HTTP/1.1 206" if header else b"HTTP/1.1 200")
-        assert body == content[first:MIB]
-        assert repository.push_blob(content) == digest  # a push heals it
-        assert repository.get(f"blobs/{digest}").body == content
+        for first, line in ((0, b"HTTP/1.1 200"), (50_000, b"HTTP/1.1 206"), (2 * MIB, b"HTTP/1.1 206")):
+            headers = [("Range", f"bytes={first}-4000000")] if first else []
+            with client.connect() as connection:
+                connection.send(request_head("GET", f"{repository.base}/blobs/{digest}", client.address, headers))
+                head, _, body = connection.read_all().partition(b"\r\n\r\n")
+            assert head.startswith(line)
+            assert body == content[first:MIB]
+        assert repository.push_blob(content) == digest
+        assert repository.get(f"blobs/{digest}").body == content, "a push heals it"
