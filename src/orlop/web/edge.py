@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from aiohttp import StreamReader
 from aiohttp.web import BaseRequest
 
 from orlop import telemetry
@@ -47,19 +48,22 @@ class Edge:
         if length is not None and length > most:
             return None
         await accept_body(request)
-        pieces, size = [], 0
-        try:
-            async with asyncio.timeout(self.stall):
-                while not request.content.at_eof():
-                    piece = await request.content.readany()
-                    size += len(piece)
-                    if size > most:
-                        return None
-                    pieces.append(piece)
-        except TimeoutError as error:
-            raise TransferStalled from error
+        content, pieces, size = request.content, [], 0
+        while not content.at_eof():
+            piece = content.read_nowait() if content.is_eof() else await self._next_piece(content)
+            size += len(piece)
+            if size > most:
+                return None
+            pieces.append(piece)
         telemetry.RECEIVED.inc(size)
         return b"".join(pieces)
+
+    async def _next_piece(self, content: StreamReader) -> bytes:
+        try:
+            async with asyncio.timeout(self.stall):
+                return await content.readany()
+        except TimeoutError as error:
+            raise TransferStalled from error
 
 
 def caller_of(request: BaseRequest, request_id: str) -> Caller:
