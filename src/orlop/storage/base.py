@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self, TypeAlias
 
 from orlop.storage.layout import Layout
-from orlop.storage.paths import InvalidPath
+from orlop.storage.paths import InvalidPath, check_path
 
 __all__ = ["Buffer", "Capabilities", "Entry", "InvalidPath", "Space", "Storage", "Writer"]
 
@@ -134,20 +134,20 @@ class Storage(Layout):
         """
         raise NotImplementedError
 
-    def put_contents(
-        self, contents: Sequence[tuple[str, Buffer]], *, durable: bool = True
-    ) -> list[OSError | None]:
+    def put_contents(self, contents: Sequence[tuple[str, Buffer]], *, durable: bool = True) -> list[OSError | None]:
         """`put_content` of several objects, in their order; for each its error, or None.
 
-        Each is atomic, all together are not. A driver that syncs does so for all at once: that costs little more than
-        for one.
+        Each is atomic, all together are not. An invalid path raises before anything is put. A driver that syncs does so
+        for all at once: that costs little more than for one.
         """
+        for path, _ in contents:
+            check_path(path)
         errors: list[OSError | None] = []
         for path, content in contents:
             try:
                 self.put_content(path, content, durable=durable)
             except OSError as error:
-                errors.append(error)
+                errors.append(error.with_traceback(None))  # it holds this frame, which holds the errors: a cycle
             else:
                 errors.append(None)
         return errors

@@ -120,6 +120,12 @@ class Folders:
                 os.close(above)
         self._unsynced.clear(marks)
 
+    def take(self, above: int, name: str, path: str, target_folder: int, target: str) -> None:
+        """Rename the folder at `path`, called `name` in the open folder `above`, to a name outside of the tree."""
+        marks = self._unsynced.within(path)
+        os.rename(name, target, src_dir_fd=above, dst_dir_fd=target_folder)
+        self._unsynced.clear(marks)
+
     def tidy(self, folder: str) -> None:
         """Remove the folder, and then those that it lies in, as far as they are empty."""
         while "/" in folder:

@@ -31,10 +31,8 @@ from orlop.storage.local_writer import LocalWriters
 from orlop.storage.paths import check_folder, check_path
 from orlop.storage.root import open_root, open_temporaries
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-
-_FEW = 8
-"""Objects that are synced one by one; for more, all of the file system at once is cheaper."""
+_FEW = 4
+"""Objects that are synced one by one. More cost less with all of the file system: on ext4, 32 took 2 ms, not 10."""
 
 _FIRST_READ = 64 * 1024
 _NEXT_READ = 1 << 20
@@ -85,9 +83,7 @@ class LocalStorage(Storage):
         self._build(path, lambda descriptor: write_all(descriptor, content), durable=durable)
         return f"{self.root}/{path}"
 
-    def put_contents(
-        self, contents: Sequence[tuple[str, Buffer]], *, durable: bool = True
-    ) -> list[OSError | None]:
+    def put_contents(self, contents: Sequence[tuple[str, Buffer]], *, durable: bool = True) -> list[OSError | None]:
         for path, _ in contents:
             check_path(path)
         if len(contents) == 1 or not durable:
@@ -145,17 +141,17 @@ class LocalStorage(Storage):
             try:
                 os.unlink(name, dir_fd=descriptor)
             except IsADirectoryError:
-                self._remove_folder(descriptor, name)
+                self._remove_folder(descriptor, name, path)
             finally:
                 os.close(descriptor)
         except FileNotFoundError:
             raise missing(path) from None
         self._folders.tidy(folder)
 
-    def _remove_folder(self, folder: int, name: str) -> None:
+    def _remove_folder(self, above: int, name: str, path: str) -> None:
         """Rename it away, so that it is gone at once and new writers start a new one, and remove it then."""
         doomed = self._temporaries.name()
-        os.rename(name, doomed, src_dir_fd=folder, dst_dir_fd=self._temporaries.descriptor)
+        self._folders.take(above, name, path, self._temporaries.descriptor, doomed)
         self._temporaries.discard(doomed)
 
     def get_size(self, path: str) -> int:
@@ -278,16 +274,15 @@ class LocalStorage(Storage):
     def _build(self, path: str, fill: Callable[[int], None], *, durable: bool = True) -> None:
         """Make an object of what `fill` writes to a descriptor, or nothing if that raises."""
         name = self._temporaries.name()
-        session = self._temporaries.descriptor
         try:
-            descriptor = os.open(name, _CREATE, 0o666, dir_fd=session)
+            descriptor = self._temporaries.create(name)
             try:
                 fill(descriptor)
                 if durable:
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            self._folders.place(os.rename, session, name, path, durable=durable)
+            self._folders.place(os.rename, self._temporaries.descriptor, name, path, durable=durable)
         except BaseException:
             self._temporaries.discard(name)
             raise

@@ -13,8 +13,6 @@ from orlop.storage.folders import Folders
 from orlop.storage.local_bytes import write_all
 from orlop.storage.temporaries import Temporaries
 
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-
 
 class _Object:
     """One object of a batch, on its way from a temporary name to its own."""
@@ -51,10 +49,10 @@ class Batch:
                 try:
                     step(item)
                 except OSError as error:
-                    item.error = error
+                    item.error = error.with_traceback(None)  # it holds this frame, which holds the item: a cycle
 
     def _write(self, item: _Object) -> None:
-        item.descriptor = os.open(item.name, _CREATE, 0o666, dir_fd=self._temporaries.descriptor)
+        item.descriptor = self._temporaries.create(item.name)
         write_all(item.descriptor, item.content)
         kernel.start_writeback(item.descriptor, 0, 0)
 
@@ -72,7 +70,7 @@ class Batch:
             except OSError as error:
                 for item in objects:
                     if item.path.rpartition("/")[0] == folder:
-                        item.error = error
+                        item.error = error.with_traceback(None)
 
     def _close(self, item: _Object) -> None:
         if item.descriptor >= 0:

@@ -15,7 +15,7 @@ from orlop.storage.folders import NOTHING_THERE, Folders
 from orlop.storage.local_bytes import write_all, writev_all
 from orlop.storage.temporaries import Temporaries
 
-_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL
 
 _ATTEMPTS = 1000
 
@@ -116,11 +116,10 @@ class LocalWriters:
 
     def _put_empty(self, path: str) -> LocalWriter:
         name = self._temporaries.name()
-        session = self._temporaries.descriptor
-        descriptor = os.open(name, _CREATE, 0o666, dir_fd=session)
+        descriptor = self._temporaries.create(name)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._folders.place(os.rename, session, name, path, durable=False)
+            self._folders.place(os.rename, self._temporaries.descriptor, name, path, durable=False)
         except BaseException:
             os.close(descriptor)
             self._temporaries.discard(name)

@@ -38,9 +38,7 @@ class MeteredStorage(Storage):
         with _Call(self._meter, "put_content"):
             return self._driver.put_content(path, content, durable=durable)
 
-    def put_contents(
-        self, contents: Sequence[tuple[str, Buffer]], *, durable: bool = True
-    ) -> list[OSError | None]:
+    def put_contents(self, contents: Sequence[tuple[str, Buffer]], *, durable: bool = True) -> list[OSError | None]:
         with _Call(self._meter, "put_contents"):
             return self._driver.put_contents(contents, durable=durable)
 

@@ -1,6 +1,6 @@
 """A folder of a store as a store of its own."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
 from orlop.storage.base import Buffer, Entry, Space, Storage, Writer
@@ -21,6 +21,9 @@ class Subtree(Storage):
 
     def put_content(self, path: str, content: Buffer, *, durable: bool = True) -> str:
         return self._store.put_content(self._below(path), content, durable=durable)
+
+    def put_contents(self, contents: Sequence[tuple[str, Buffer]], *, durable: bool = True) -> list[OSError | None]:
+        return self._store.put_contents([(self._below(path), data) for path, data in contents], durable=durable)
 
     def stream_read(self, path: str, bytes_range: tuple[int, int] | None = None) -> Iterator[bytes]:
         return self._store.stream_read(self._below(path), bytes_range)

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 FOLDER = ".tmp"
 
+_CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 _OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -42,6 +43,10 @@ class Temporaries:
     def name(self) -> str:
         """A name that nobody else in the session has, in whatever thread or forked process."""
         return f"{os.getpid():x}-{next(self._numbers):x}"
+
+    def create(self, name: str) -> int:
+        """Return a descriptor of a new file of this name, which is to be placed or discarded."""
+        return os.open(name, _CREATE, 0o666, dir_fd=self.descriptor)
 
     def discard(self, name: str) -> None:
         """Remove a file or a folder of the session; one that is gone is no matter."""

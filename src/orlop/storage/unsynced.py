@@ -36,6 +36,10 @@ class UnsyncedFolders:
         with self._lock:
             return list(self._marks.items())
 
+    def within(self, folder: str) -> Marks:
+        """The marks of the folder and of those that lie in it."""
+        return [mark for mark in self.all() if f"{mark[0]}/".startswith(f"{folder}/")]
+
     def clear(self, marks: Marks) -> None:
         """Call when the parents are synced, or the folders removed. A mark that was set anew meanwhile stays."""
         with self._lock:

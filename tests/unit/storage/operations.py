@@ -52,6 +52,22 @@ def _two(storage: LocalStorage) -> None:
     _softly(storage, 2)
 
 
+def _several(storage: LocalStorage) -> None:
+    errors = storage.put_contents([("a/b/1", NEW), ("a/b/2", NEW), ("c/3", NEW)])
+    for error in filter(None, errors):
+        raise error
+
+
+def _any_of_several() -> list[dict[str, bytes]]:
+    """A batch is not atomic, only each of its objects is: every mixture, the finished one last."""
+    return [
+        {path: content for path, content in (("a/b/1", first), ("a/b/2", second), ("c/3", third)) if content}
+        for first in (OLD, NEW)
+        for second in (OLD, NEW)
+        for third in (b"", NEW)
+    ]
+
+
 def _softly(storage: LocalStorage, count: int) -> None:
     for number in range(1, count + 1):
         storage.put_content(f"a/b/{number}", OLD, durable=False)
@@ -69,6 +85,7 @@ OPERATIONS = {
     "put": Operation(_nothing, lambda s: s.put_content("a/b/target", NEW), [{}, _IS_NEW]),
     "put over": Operation(_old, lambda s: s.put_content("a/b/target", NEW), [_IS_OLD, _IS_NEW]),
     "put softly": Operation(_old, lambda s: s.put_content("a/b/target", NEW, durable=False), [_IS_OLD, _IS_NEW]),
+    "put several": Operation(_two, _several, _any_of_several()),
     "stream": Operation(_nothing, lambda s: s.stream_write("a/b/target", io.BytesIO(NEW)), [{}, _IS_NEW]),
     "stream over": Operation(_old, lambda s: s.stream_write("a/b/target", io.BytesIO(NEW)), [_IS_OLD, _IS_NEW]),
     "move": Operation(

@@ -251,6 +251,7 @@ def test_no_descriptor_is_left_open(storage: LocalStorage) -> None:
     def all_kinds() -> None:
         storage.put_content("a/b", b"content")
         storage.put_content("c/d/e", b"content", durable=False)
+        storage.put_contents([("a/b", b"content"), ("a", b"a folder"), ("a/b/c", b"below"), ("c/f", b"content")])
         for method in (storage.copy, storage.link, storage.move):
             method("a/b", "f/g")
             storage.put_content("a/b", b"content")
@@ -307,6 +308,20 @@ def test_the_first_folder_stays(storage: LocalStorage, root: Path) -> None:
     assert os.listdir(root / "uploads") == []
     storage.remove("blobs/x/y")
     assert os.listdir(root / "blobs") == []
+
+
+def test_what_is_not_synced_yet_is_forgotten_with_its_folder(storage: LocalStorage) -> None:
+    """Else a server would grow with every upload."""
+    for number in range(3):
+        with storage.open_writer(f"uploads/{number}/data"):
+            storage.move(f"uploads/{number}/data", f"blobs/x/{number}")
+        storage.open_writer(f"uploads/cancelled-{number}/deep/data").close()
+        storage.remove(f"uploads/cancelled-{number}")
+        storage.put_content(f"repositories/{number}/tag", b"", durable=False)
+        storage.remove(f"repositories/{number}/tag")
+    assert {folder for folder, _ in storage._folders._unsynced.all()} <= {"uploads", "repositories"}
+    storage.sync(["uploads/x", "repositories/x"])
+    assert storage._folders._unsynced.all() == []
 
 
 def test_errors_name_the_path_below_the_root(storage: LocalStorage) -> None:

@@ -46,6 +46,13 @@ def test_folders_that_were_made_are_synced_into_theirs(calls: Callable[[str], li
     assert calls("move") == [*made, "rmdir"]
 
 
+def test_several_are_synced_each_and_their_folders_once(calls: Callable[[str], list[str]]) -> None:
+    found = calls("put several")
+    assert found[:3] == ["fsync temporary"] * 3
+    assert found[3:7] == ["rename a/b/1", "rename a/b/2", "mkdir c", "rename c/3"]
+    assert sorted(found[7:]) == ["fsync .", "fsync a/b", "fsync c"]
+
+
 def test_a_soft_put_syncs_nothing(calls: Callable[[str], list[str]]) -> None:
     assert calls("put softly") == ["rename a/b/target"]
 

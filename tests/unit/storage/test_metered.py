@@ -30,6 +30,7 @@ def storage(told: list[tuple[str, float, BaseException | None]]) -> Storage:
 
 def test_each_method_is_told(storage: Storage, told: list[tuple[str, float, BaseException | None]]) -> None:
     storage.put_content("a/b", b"content")
+    storage.put_contents([("a/b", b"content"), ("a/x", b"x")])
     storage.stream_write("a/c", io.BytesIO(b"content"))
     storage.get_content("a/b")
     list(storage.stream_read("a/b"))

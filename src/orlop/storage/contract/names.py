@@ -52,6 +52,7 @@ class Names:
         storage.put_content("a/b", b"content")
         calls: dict[str, Callable[[str], object]] = {
             "put_content": lambda path: storage.put_content(path, b"stray"),
+            "put_contents": lambda path: storage.put_contents([("a/c", b"stray"), (path, b"stray")]),
             "put_content, soft": lambda path: storage.put_content(path, b"stray", durable=False),
             "stream_write": lambda path: storage.stream_write(path, io.BytesIO(b"stray")),
             "open_writer": lambda path: storage.open_writer(path).close(),

@@ -26,6 +26,26 @@ class Objects:
     def test_put_says_where_the_object_lies(self, storage: Storage) -> None:
         true(storage.put_content("a/b", b"content").endswith("a/b"), "the answer doesn't end with the path")
 
+    def test_several_are_put_at_once(self, storage: Storage) -> None:
+        for durable in (True, False):
+            for count in (0, 1, 2, 40):
+                contents = [(f"a/{count}/{number % 3}/{number}", os.urandom(number * 900)) for number in range(count)]
+                equal(storage.put_contents(contents, durable=durable), [None] * count)
+                for path, content in contents:
+                    holds(storage, path, content)
+
+    def test_the_last_of_several_for_one_path_stays(self, storage: Storage) -> None:
+        storage.put_content("a/b", b"old")
+        equal(storage.put_contents([("a/b", b"1"), ("a/c", b"2"), ("a/b", b"3")]), [None] * 3)
+        holds(storage, "a/b", b"3")
+        holds(storage, "a/c", b"2")
+
+    def test_one_of_several_that_fails_leaves_the_others(self, storage: Storage) -> None:
+        storage.put_content("a/b/c", b"old")
+        errors = storage.put_contents([("a/x", b"x"), ("a/b", b"a folder"), ("a/b/c/d", b"below"), ("a/y", b"y")])
+        equal([isinstance(error, OSError) for error in errors], [False, True, True, False])
+        equal(paths(storage), ["a/b/c", "a/x", "a/y"])
+
     def test_put_takes_any_buffer_and_keeps_its_bytes(self, storage: Storage) -> None:
         buffer = bytearray(b"0123456789")
         storage.put_content("a/array", buffer)
