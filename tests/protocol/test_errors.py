@@ -87,7 +87,7 @@ REFUSALS: list[tuple[str, Scenario, int, str, str]] = [
 ]
 
 
-@meets("error-01", "error-02", "error-03", "error-04", "newest-15")
+@meets("error-01", "error-02", "error-03", "error-04", "error-unsupported", "newest-15")
 @pytest.mark.parametrize(("name", "scenario", "status", "code", "words"), REFUSALS, ids=[row[0] for row in REFUSALS])
 def test_a_refusal_has_its_status_its_code_and_words_for_a_person(
     repository: Repository, name: str, scenario: Scenario, status: int, code: str, words: str
