@@ -1,5 +1,8 @@
 """Every path is where the format says, and no two things share one."""
 
+import inspect
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +26,32 @@ SHA512 = Digest.parse("sha512:" + "cd34" * 32)
 PARTS = st.from_regex(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*", fullmatch=True)
 NAMES = st.lists(PARTS, min_size=1, max_size=5).map("/".join).filter(lambda name: len(name) <= 255)
 TAGS = st.from_regex(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", fullmatch=True)
+
+
+def test_the_format_names_every_path() -> None:
+    """Whoever reads the tree with other tools has only the page to go by."""
+
+    class Placeholder:
+        algorithm = "<algorithm>"
+        hex = "<hex>"
+
+    page = (Path(__file__).parents[3] / "docs" / "formats" / "tree.md").read_text()
+    drawn = {line.split()[0] for line in page.splitlines() if line.startswith("    ")}
+    values = {
+        "namespace": "<ns>",
+        "repository": "<repo>",
+        "image_id": "<image_id>",
+        "tag": "<tag>",
+        "digest": Placeholder,
+        "upload_id": "<upload_id>",
+        "chain_id": "<chain_id>",
+    }
+    for name, method in inspect.getmembers(LAYOUT, inspect.ismethod):
+        if not name.endswith("_path") or name.endswith("_of_path"):
+            continue
+        needed = [values[parameter] for parameter in inspect.signature(method).parameters if parameter != "generation"]
+        path = method(*needed).replace("/<h/", "/<hex[:2]>/")
+        assert path in drawn or any(line.startswith(f"{path.removesuffix('/')}/") for line in drawn), name
 
 
 def test_the_nine_paths_of_old() -> None:
