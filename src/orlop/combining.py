@@ -31,10 +31,19 @@ class Combiner(Generic[Item, Result]):
     `work` returns one answer for each item, in order; an answer that is an exception is raised to its submitter.
     """
 
-    def __init__(self, work: Callable[[Sequence[Item]], Sequence[Result | BaseException]], most: int) -> None:
-        """`most`: items in one group; a larger one would keep its first too long."""
+    def __init__(
+        self,
+        work: Callable[[Sequence[Item]], Sequence[Result | BaseException]],
+        most: int,
+        afterwards: Callable[[], None] | None = None,
+    ) -> None:
+        """`most`: items in one group; a larger one would keep its first too long.
+
+        `afterwards` runs when a group is answered and the next has not begun.
+        """
         self._work = work
         self._most = most
+        self._afterwards = afterwards
         self._state = threading.Lock()
         self._busy = False
         self._waiting: list[_Waiter[Item]] = []
@@ -59,6 +68,10 @@ class Combiner(Generic[Item, Result]):
         result: Result = answer
         return result
 
+    def waiting(self) -> int:
+        """How many items wait for their group to begin."""
+        return len(self._waiting)
+
     def _lead(self) -> None:
         with self._state:
             group = self._waiting[: self._most]
@@ -71,6 +84,13 @@ class Combiner(Generic[Item, Result]):
             waiter.answer = answer
             waiter.answered = True
             waiter.wake.release()
+        try:
+            if self._afterwards is not None:
+                self._afterwards()
+        finally:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
         with self._state:
             if self._waiting:
                 self._waiting[0].wake.release()  # it leads now

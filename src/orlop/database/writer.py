@@ -1,7 +1,6 @@
 """SQLite's one writer. Units that wait share a transaction and its sync (group commit), each in a savepoint of its own.
 
-There is no thread for it. Whoever finds nobody writing writes for all that wait, and hands over to the first of those
-that came meanwhile: a write on an idle registry costs no change of threads, and under load each costs one.
+There is no thread for it: whoever finds nobody writing writes for all that wait (see `combining`).
 """
 
 import contextlib
@@ -9,10 +8,11 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from orlop.combining import Combiner
 from orlop.database import stores
 from orlop.database.connection import SqliteConnection
 from orlop.domain.errors import StorageFull, Unavailable
@@ -30,17 +30,11 @@ CHECKPOINT_BUSY = 250
 """Milliseconds that a commit waits for a foreign writer, and that a checkpoint waits for readers."""
 
 
-class _Job:
-    __slots__ = ("answered", "error", "result", "unit", "wake")
+_STOPPING = "the registry is stopping"
 
-    def __init__(self, unit: Unit[Any]) -> None:
-        self.unit = unit
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.answered = False
-        # Held until the job is answered, or is to lead. A bare lock costs a twentieth of an event.
-        self.wake = threading.Lock()
-        self.wake.acquire()
+
+def _END(connection: SqliteConnection) -> None:  # noqa: N802
+    """The unit that closes the writer: it stands in the queue like any other, so that nothing is left behind it."""
 
 
 class Writer:
@@ -51,102 +45,88 @@ class Writer:
         self._driver = connection.driver
         # Other processes on this database (maintenance commands) take the same lock, so that no writer starves.
         self._file = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        self._state = threading.Lock()  # guards _waiting and _closed
-        self._turn = threading.Lock()  # held while anybody leads; passed on, not released, while jobs wait
-        self._waiting: list[_Job] = []
-        self._closed = False
+        self._group: Combiner[Unit[Any], Any] = Combiner(self._commit, MAX_GROUP, afterwards=self._shorten_log)
+        self._closing = threading.Lock()
+        self._closed = False  # no unit is taken any more
+        self._ended = False  # nor committed
         self._groups = 0
         self._patience = LARGEST_LOG
         self._driver.execute(f"PRAGMA busy_timeout={BUSY}")
 
     def run(self, unit: Unit[Result]) -> Result:
         """See `Database.write`."""
-        job = _Job(unit)
-        with self._state:
-            if self._closed:
-                raise Unavailable("the registry is stopping")
-            self._waiting.append(job)
-            leads = self._turn.acquire(blocking=False)
-        if not leads:
-            job.wake.acquire()
-        if not job.answered:
-            self._lead()
-        error, job.error = job.error, None
-        if error is not None:
-            try:
-                raise error
-            finally:
-                del error  # its traceback holds this frame: a cycle for each refused request
-        result: Result = job.result
+        if self._closed:
+            raise Unavailable(_STOPPING)
+        result: Result = self._group.submit(unit)
         return result
+
+    def waiting(self) -> int:
+        """How many units wait for their commit to begin."""
+        return self._group.waiting()
 
     def close(self) -> None:
         """Commits what waits and folds the log into the database."""
-        with self._state:
-            if self._closed:
-                return
-            self._closed = True
-        with self._turn:
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._group.submit(_END)
+
+    def _commit(self, group: Sequence[Unit[Any]]) -> list[Any]:
+        """One answer for each unit: its result or its error."""
+        if self._ended:
+            return [Unavailable(_STOPPING) for _ in group]
+        before, last = _until_end(group)
+        answers = self._committed(before) if before else []
+        if last:
+            self._ended = True
             self._checkpoint("TRUNCATE")
             os.close(self._file)
+            answers.append(None)
+        return answers + [Unavailable(_STOPPING) for _ in group[len(answers) :]]
 
-    def _lead(self) -> None:
-        with self._state:
-            group = self._waiting[:MAX_GROUP]
-            del self._waiting[:MAX_GROUP]
+    def _committed(self, group: Sequence[Unit[Any]]) -> list[Any]:
+        answers: list[Any] = []
         try:
-            self._commit(group)
+            with self._locked():
+                self._transaction(group, answers)
         except BaseException as error:  # noqa: BLE001 - whoever waits must be answered
-            for job in group:
-                job.error = job.error or _translated(error)
-        try:
-            for job in group:
-                job.answered = True
-                job.wake.release()
-            self._shorten_log()
-        finally:
-            self._hand_over()
+            if self._driver.in_transaction:
+                self._driver.execute("ROLLBACK")
+            failure = _translated(error)
+            failed = [answer if isinstance(answer, BaseException) else failure for answer in answers]
+            return failed + [failure] * (len(group) - len(failed))
+        return answers
 
-    def _hand_over(self) -> None:
-        with self._state:
-            if self._waiting:
-                self._waiting[0].wake.release()
-            else:
-                self._turn.release()
-
-    def _commit(self, group: list[_Job]) -> None:
-        with self._locked():
-            try:
-                self._transaction(group)
-            finally:
-                if self._driver.in_transaction:
-                    self._driver.execute("ROLLBACK")
-
-    def _transaction(self, group: list[_Job]) -> None:
+    def _transaction(self, group: Sequence[Unit[Any]], answers: list[Any]) -> None:
         self._driver.execute("BEGIN IMMEDIATE")
-        for job in group:
-            self._attempt(job, alone=len(group) == 1)
-        if not all(job.error for job in group):
-            self._connection.run(stores.RAISE_MARK)
-            self._driver.execute("COMMIT")
+        # One by one: what was answered stays so, should SQLite give up the whole transaction in their middle.
+        for unit in group:
+            answers.append(self._attempt(unit, alone=len(group) == 1))  # noqa: PERF401
+        if all(isinstance(answer, BaseException) for answer in answers):
+            self._driver.execute("ROLLBACK")
+            return
+        self._connection.run(stores.RAISE_MARK)
+        self._driver.execute("COMMIT")
 
-    def _attempt(self, job: _Job, *, alone: bool) -> None:
+    def _attempt(self, unit: Unit[Any], *, alone: bool) -> Any:
+        answer: Any
         if not alone:
             self._driver.execute("SAVEPOINT unit")
         try:
-            job.result = job.unit(self._connection)
+            answer = unit(self._connection)
         except BaseException as error:
             if not self._driver.in_transaction:
                 raise  # SQLite gave up the whole transaction (full disk, I/O error)
-            job.error = _translated(error)
+            answer = _translated(error)
             if not alone:
                 self._driver.execute("ROLLBACK TO unit")
         if not alone:
             self._driver.execute("RELEASE unit")
+        return answer
 
     def _shorten_log(self) -> None:
         self._groups += 1
-        if self._groups % CHECKPOINT_GROUPS:
+        if self._groups % CHECKPOINT_GROUPS or self._ended:
             return
         # PASSIVE waits for nobody. Once all of the log is in the database, the next commit starts it anew, unless a
         # reader is still in it. With readers at all times that moment never comes, so a long log is worth a wait.
@@ -174,6 +154,14 @@ class Writer:
             yield
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
+
+
+def _until_end(group: Sequence[Unit[Any]]) -> tuple[Sequence[Unit[Any]], bool]:
+    """The units before the closing one, and whether that is among them."""
+    for number, unit in enumerate(group):
+        if unit is _END:
+            return group[:number], True
+    return group, False
 
 
 def _translated(error: BaseException) -> BaseException:

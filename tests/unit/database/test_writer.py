@@ -62,9 +62,9 @@ class Held:
     def queue(self, *units: Callable[[Any], Any]) -> list[Future[Any]]:
         futures = []
         for unit in units:
-            waiting = len(self.database._writer._waiting)
+            waiting = self.database._writer.waiting()
             futures.append(self.pool.submit(self.database.write, unit))
-            until(lambda waiting=waiting: len(self.database._writer._waiting) > waiting)  # type: ignore[misc]
+            until(lambda waiting=waiting: self.database._writer.waiting() > waiting)  # type: ignore[misc]
         return futures
 
     def release(self) -> None:
