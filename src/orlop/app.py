@@ -64,6 +64,8 @@ def open_app(settings: Settings) -> Iterator[App]:
         storage = open_storage(settings.storage_url, allow_network_filesystem=settings.storage.allow_network_filesystem)
         stack.callback(storage.close)
         path = stack.enter_context(database_path(settings))
+        if not path.exists() or not path.stat().st_size:
+            identity.check_unused(storage)
         prepare(path)
         database = Database(path)
         stack.callback(database.close)

@@ -25,6 +25,9 @@ def prepare(path: Path) -> None:
 
     StoreRefused: it cannot be opened, has a newer schema, or is no database of the registry's. It is as it was then.
     """
+    if path.exists() and not os.access(path, os.W_OK, effective_ids=True):
+        # SQLite would open it all the same, leave files of its own beside it, and fail at the first write.
+        raise StoreRefused(f"{path} cannot be written: give user {os.geteuid()} the right to write it and its folder")
     try:
         revision = _found_or_made(path)
     except sqlite3.OperationalError as error:

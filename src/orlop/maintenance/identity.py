@@ -14,6 +14,13 @@ from orlop.storage.base import Storage
 
 FORMAT = 1
 
+NEW = 1
+"""The mark of a database in which nothing but its own description was committed."""
+
+
+class FormatUnknown(StoreRefused):
+    """A newer version wrote the store. This one must not even rebuild it."""
+
 
 class Identity(msgspec.Struct, frozen=True):
     """What `orlop.json` says."""
@@ -26,21 +33,27 @@ class Identity(msgspec.Struct, frozen=True):
     """Whether the registry ever had accounts."""
 
 
+def check_unused(storage: Storage) -> None:
+    """StoreRefused where the store is in use: it has lost its database, and a new one must not be made beside it."""
+    if read(storage) is not None:
+        raise StoreRefused("the database is missing, the store is not: run `orlop rebuild`, or restore the database")
+    if _holds_content(storage):
+        raise StoreRefused("the store holds content and no orlop.json: run `orlop rebuild`")
+
+
 def check(storage: Storage, database: Database) -> None:
     """Makes both anew where both are empty. StoreRefused: they do not belong together."""
     tree = read(storage)
     row = stores.read(database.reader())
-    if tree is None and row is None:
-        if _holds_content(storage):
-            raise StoreRefused("the store holds content and no orlop.json: run `orlop rebuild`")
+    if row is None:
+        check_unused(storage)
         create(storage, database)
         return
-    if row is None:
-        raise StoreRefused("the database is empty, the store is not: run `orlop rebuild`, or restore the database")
     if tree is None:
-        raise StoreRefused("the database describes another store than this empty one: check storage.url")
-    if tree.format > FORMAT:
-        raise StoreRefused(f"the store has format {tree.format}, this version knows {FORMAT}: install a newer version")
+        if row.mark > NEW or _holds_content(storage):
+            raise StoreRefused("the database describes another store than this one: check storage.url")
+        write(storage, Identity(FORMAT, row.store_id, row.mark))  # the first start ended before it did this
+        return
     if tree.store_id != row.store_id:
         raise StoreRefused("the database is another store's: check storage.url, database.url, or run `orlop rebuild`")
     if tree.mark > row.mark:
@@ -67,14 +80,20 @@ def mark(storage: Storage, database: Database) -> None:
 
 
 def read(storage: Storage) -> Identity | None:
+    """What the tree says of itself, None where it says nothing. StoreRefused: it cannot be read."""
     try:
         content = storage.get_content(storage.store_path())
     except FileNotFoundError:
         return None
     try:
-        return msgspec.json.decode(content, type=Identity)
+        identity = msgspec.json.decode(content, type=Identity)
     except msgspec.DecodeError as error:
         raise StoreRefused(f"orlop.json in the store cannot be read ({error}): run `orlop rebuild`") from error
+    if identity.format > FORMAT:
+        raise FormatUnknown(
+            f"the store has format {identity.format}, this version knows {FORMAT}: install a newer version"
+        )
+    return identity
 
 
 def write(storage: Storage, identity: Identity) -> None:

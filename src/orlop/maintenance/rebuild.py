@@ -11,6 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import msgspec
+
 from orlop.database import blobs, leases, manifests, repositories, stores, tags
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
@@ -59,30 +61,32 @@ class Rebuild:
 
     def run(self) -> Summary:
         """Rebuilds. The old database is kept beside the new one, under a name that says when."""
+        described = self._identity()
         new = self._path.with_name(f"{self._path.name}.rebuilding")
         _remove_database(new)
         prepare(new)
         database = Database(new)
         try:
-            store_id, mark = self._identity()
-            database.write(lambda connection: stores.create(connection, store_id, mark))
+            database.write(lambda connection: stores.create(connection, described.store_id, described.mark))
             summary = Summary(self._blobs(database), self._manifests(database), self._tags(database), self._problems)
             self._drop_uploads()
-            identity.write(self._storage, identity.Identity(identity.FORMAT, store_id, mark))
+            identity.write(self._storage, described)
         finally:
             database.close()
         self._replace(new)
         return summary
 
-    def _identity(self) -> tuple[str, int]:
+    def _identity(self) -> identity.Identity:
         """The store keeps its id; its mark goes on from where it was, so that an older database stays refused."""
         try:
             known = identity.read(self._storage)
+        except identity.FormatUnknown:
+            raise
         except StoreRefused:
             known = None
         if known is None:
-            return identity.new_id(), 0
-        return known.store_id, known.mark + 1
+            return identity.Identity(identity.FORMAT, identity.new_id(), 0)
+        return msgspec.structs.replace(known, mark=known.mark + 1)
 
     def _blobs(self, database: Database) -> int:
         total = 0
