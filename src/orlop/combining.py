@@ -14,19 +14,20 @@ Result = TypeVar("Result")
 
 
 class _Waiter(Generic[Item]):
-    __slots__ = ("answer", "answered", "item", "wake")
+    __slots__ = ("answer", "answered", "group", "item", "wake")
 
     def __init__(self, item: Item) -> None:
         self.item = item
         self.answer: Any = None
         self.answered = False
+        self.group: list[_Waiter[Item]] = []  # that it is to lead
         # Held until there is an answer, or it is this one's turn. A bare lock costs a twentieth of an event.
         self.wake = threading.Lock()
         self.wake.acquire()
 
 
 class Combiner(Generic[Item, Result]):
-    """Runs `work` on items in groups, one group at a time, in a thread of one of those who submit.
+    """Runs `work` on items in groups, each in the thread of one of those who submit.
 
     `work` returns one answer for each item, in order; an answer that is an exception is raised to its submitter.
     """
@@ -36,16 +37,17 @@ class Combiner(Generic[Item, Result]):
         work: Callable[[Sequence[Item]], Sequence[Result | BaseException]],
         most: int,
         afterwards: Callable[[], None] | None = None,
+        leaders: int = 1,
     ) -> None:
         """`most`: items in one group; a larger one would keep its first too long.
 
-        `afterwards` runs when a group is answered and the next has not begun.
+        `afterwards` runs when a group is answered and the next has not begun. `leaders`: groups at one time.
         """
         self._work = work
         self._most = most
         self._afterwards = afterwards
         self._state = threading.Lock()
-        self._busy = False
+        self._free = leaders
         self._waiting: list[_Waiter[Item]] = []
 
     def submit(self, item: Item) -> Result:
@@ -53,12 +55,12 @@ class Combiner(Generic[Item, Result]):
         waiter = _Waiter(item)
         with self._state:
             self._waiting.append(waiter)
-            leads = not self._busy
-            self._busy = True
-        if not leads:
-            waiter.wake.acquire()
+            if self._free:
+                self._free -= 1
+                self._form_group()
+        waiter.wake.acquire()
         if not waiter.answered:
-            self._lead()
+            self._lead(waiter.group)
         answer, waiter.answer = waiter.answer, None
         if isinstance(answer, BaseException):
             try:
@@ -72,10 +74,15 @@ class Combiner(Generic[Item, Result]):
         """How many items wait for their group to begin."""
         return len(self._waiting)
 
-    def _lead(self) -> None:
-        with self._state:
-            group = self._waiting[: self._most]
-            del self._waiting[: self._most]
+    def _form_group(self) -> None:
+        """Wakes the first of those that wait as the leader of the first few."""
+        group = self._waiting[: self._most]
+        del self._waiting[: self._most]
+        group[0].group = group
+        group[0].wake.release()
+
+    def _lead(self, group: list[_Waiter[Item]]) -> None:
+        group[0].group = []
         try:
             answers: Sequence[Result | BaseException] = self._work([waiter.item for waiter in group])
         except BaseException as error:  # noqa: BLE001  # whoever waits must be answered
@@ -83,7 +90,8 @@ class Combiner(Generic[Item, Result]):
         for waiter, answer in zip(group, answers, strict=True):
             waiter.answer = answer
             waiter.answered = True
-            waiter.wake.release()
+            if waiter is not group[0]:
+                waiter.wake.release()
         try:
             if self._afterwards is not None:
                 self._afterwards()
@@ -93,6 +101,6 @@ class Combiner(Generic[Item, Result]):
     def _hand_over(self) -> None:
         with self._state:
             if self._waiting:
-                self._waiting[0].wake.release()  # it leads now
+                self._form_group()
             else:
-                self._busy = False
+                self._free += 1

@@ -21,6 +21,8 @@ Result = TypeVar("Result")
 CACHE_BYTES = 32 * 1024 * 1024
 MOST_TOGETHER = 64
 """Small objects that are put in one batch."""
+BATCHES = 4
+"""Batches at one time: of 1, 4 and 16, this was the fastest on a disk (16 pushers of manifests)."""
 SMALL = 64 * 1024
 """Blobs up to this many bytes are sent from memory."""
 
@@ -31,7 +33,7 @@ class Content:
     def __init__(self, storage: Storage, database: Database) -> None:
         self.storage = storage
         self.database = database
-        self._small: Combiner[tuple[str, bytes], None] = Combiner(storage.put_contents, MOST_TOGETHER)
+        self._small: Combiner[tuple[str, bytes], None] = Combiner(storage.put_contents, MOST_TOGETHER, leaders=BATCHES)
         self.cache = ContentCache(CACHE_BYTES, largest=CACHE_BYTES // 8)
 
     def read(self, digest: Digest, generation: int | None = None) -> bytes:
