@@ -7,8 +7,11 @@ import re
 
 from orlop.domain.errors import UploadInvalid
 
-# An extension is allowed and ignored. Bounds: 15 digits hold any size, and no line may grow without end.
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;[^\r\n]*)?")
+# Extensions and trailers are allowed and ignored. Control characters are not: as in headers, readers disagree on them.
+# Bounds: 15 digits hold any size, and no line may grow without end.
+_TEXT = rb"[^\x00-\x08\x0a-\x1f\x7f]*"
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:[ \t]*;" + _TEXT + rb")?")
+_TRAILER = re.compile(_TEXT)
 LONGEST_LINE = 4096
 MOST_TRAILERS = 64
 
@@ -60,8 +63,8 @@ class Chunks:
         elif self._trailers:
             self.done = not line
             self._trailers += 1
-            if self._trailers > MOST_TRAILERS:
-                raise UploadInvalid("the body has too many trailers")
+            if self._trailers > MOST_TRAILERS or _TRAILER.fullmatch(line) is None:
+                raise UploadInvalid("the body has too many trailers, or one that is none")
         else:
             match = _SIZE.fullmatch(line)
             if match is None:
