@@ -12,6 +12,10 @@ from tests.servers import OrlopServer
 TROUBLE = ("Traceback", '"level": "error"', '"level":"error"', "Task exception was never retrieved")
 
 
+on_local = pytest.mark.parametrize("server", ["local"], indirect=True)
+"""For what is decided before any storage is asked: one driver is enough."""
+
+
 @pytest.fixture(scope="session", params=["local", "memory"])
 def server(request: pytest.FixtureRequest) -> Iterator[OrlopServer]:
     with OrlopServer(storage=request.param) as server:

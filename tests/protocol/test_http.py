@@ -8,7 +8,7 @@ import pytest
 from tests.protocol.answer import Answer
 from tests.protocol.checks import check_headers
 from tests.protocol.client import Client
-from tests.protocol.conftest import address_of
+from tests.protocol.conftest import address_of, on_local
 from tests.protocol.connection import Closed, Connection
 from tests.protocol.content import KIB, MIB, digest_of, random_bytes
 from tests.protocol.repository import Repository, with_query
@@ -79,6 +79,7 @@ AMBIGUOUS = {
 }
 
 
+@on_local
 @meets("beyond-smuggling")
 @pytest.mark.parametrize("method", ["GET", "PUT", "POST", "PATCH"])
 @pytest.mark.parametrize("case", AMBIGUOUS)
@@ -115,6 +116,7 @@ BAD_LINES = {
 }
 
 
+@on_local
 @meets("beyond-smuggling")
 @pytest.mark.parametrize("case", BAD_LINES)
 def test_a_request_line_that_is_none_is_refused(registry: Client, case: str) -> None:
@@ -152,6 +154,7 @@ BAD_CHUNKS = {
 }
 
 
+@on_local
 @meets("beyond-smuggling")
 @pytest.mark.parametrize("case", BAD_CHUNKS)
 @pytest.mark.parametrize("before", [0, 300 * KIB], ids=["at once", "after 300 KiB"])
@@ -231,12 +234,14 @@ LARGE = {
 }
 
 
+@on_local
 @meets("beyond-large")
 @pytest.mark.parametrize("case", LARGE)
 def test_headers_beyond_all_measure_are_refused(registry: Client, case: str) -> None:
     refused(registry, LARGE[case], (400, 414, 431))
 
 
+@on_local
 @meets("beyond-large")
 def test_headers_without_end_are_cut_off(registry: Client) -> None:
     """A client that goes on and on: 64 MiB must not gather in the server's memory."""

@@ -5,10 +5,12 @@ from urllib.parse import quote
 import pytest
 
 from tests.protocol.client import Client
+from tests.protocol.conftest import address_of
 from tests.protocol.content import OCI_IMAGE
 from tests.protocol.links import next_target, pages
 from tests.protocol.repository import Repository
 from tests.protocol.requirements import meets
+from tests.servers import OrlopServer
 
 # As bytes order them: digits, capitals, _, small letters; - and . before all of these.
 SORTED = [
@@ -34,13 +36,24 @@ SORTED = [
 ]
 
 
-@pytest.fixture
-def tagged(repository: Repository) -> Repository:
-    """A repository with the tags of `SORTED`, pushed in another order."""
+def tag_all(repository: Repository) -> Repository:
+    """Pushes the tags of `SORTED`, in another order."""
     pushed = repository.push_image()
     for tag in sorted(SORTED, key=lambda tag: tag[::-1]):
         assert repository.put_manifest(tag, pushed.content, OCI_IMAGE).status == 201
     return repository
+
+
+@pytest.fixture(scope="module")
+def read_only(server: OrlopServer) -> str:
+    """The name of a repository with the tags of `SORTED`, for all tests that do not change it."""
+    with Client(address_of(server)) as client:
+        return tag_all(Repository(client)).name
+
+
+@pytest.fixture
+def tagged(registry: Client, read_only: str) -> Repository:
+    return Repository(registry, read_only)
 
 
 @meets("tags-01", "tags-02", "newest-07")
@@ -104,7 +117,8 @@ def test_last_is_a_tag_and_never_an_index(tagged: Repository) -> None:
 
 
 @meets("tags-06")
-def test_a_page_goes_on_although_its_last_tag_has_gone(tagged: Repository) -> None:
+def test_a_page_goes_on_although_its_last_tag_has_gone(repository: Repository) -> None:
+    tagged = tag_all(repository)
     first = tagged.get("tags/list?n=5")
     assert tagged.delete(f"manifests/{first.json()['tags'][-1]}").status == 202
     target = next_target(first)
@@ -113,7 +127,8 @@ def test_a_page_goes_on_although_its_last_tag_has_gone(tagged: Repository) -> No
 
 
 @meets("tags-05")
-def test_tags_that_come_and_go_while_pages_are_read_disturb_no_others(tagged: Repository) -> None:
+def test_tags_that_come_and_go_while_pages_are_read_disturb_no_others(repository: Repository) -> None:
+    tagged = tag_all(repository)
     content = tagged.get(f"manifests/{SORTED[0]}").body
     found: list[str] = []
     for number, answer in enumerate(pages(tagged.client, f"{tagged.base}/tags/list?n=3")):
