@@ -7,10 +7,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import structlog
+
 from orlop.config import Settings
 from orlop.database.engine import Database
 from orlop.database.upgrade import prepare
-from orlop.domain.errors import StoreRefused
+from orlop.domain.errors import OrlopError, StoreRefused
 from orlop.maintenance import identity
 from orlop.registry.blobs import Blobs
 from orlop.registry.content import Content
@@ -26,6 +28,8 @@ from orlop.registry.tags import Tags
 from orlop.registry.uploads import Uploads
 from orlop.storage.base import Storage
 from orlop.storage.location import open_storage
+
+log = structlog.get_logger("orlop")
 
 
 class App:
@@ -71,12 +75,23 @@ def open_app(settings: Settings) -> Iterator[App]:
         stack.callback(database.close)
         identity.check(storage, database)
         app = App(settings, storage, database)
-        app.names.drain(foreign=True)
-        identity.mark(storage, database)
+        _catch_up(app)
         yield app
-        app.pulls.flush()
-        app.names.drain(foreign=True)
-        identity.mark(storage, database)
+        _catch_up(app)
+
+
+def _catch_up(app: App) -> None:
+    """What need not be done in a request. A full disk keeps nobody from starting or stopping: the database knows what
+    is left to do."""
+    for chore in (
+        app.pulls.flush,
+        lambda: app.names.drain(foreign=True),
+        lambda: identity.mark(app.storage, app.database),
+    ):
+        try:
+            chore()
+        except (OSError, OrlopError) as error:
+            log.warning("something is left for the next start", reason=str(error))
 
 
 @contextlib.contextmanager

@@ -3,20 +3,9 @@
 import contextlib
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from orlop.domain.errors import StorageFull
 from orlop.storage.base import Storage
-
-
-@dataclass
-class Reservation:
-    """Bytes that an upload will still write."""
-
-    remaining: int
-
-    def used(self, size: int) -> None:
-        self.remaining = max(0, self.remaining - size)
 
 
 class Room:
@@ -29,9 +18,9 @@ class Room:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def reserve(self, size: int) -> Iterator[Reservation]:
+    def reserve(self, size: int) -> "Iterator[Reservation]":
         """Room for `size` bytes while the block lasts, else StorageFull."""
-        reservation = Reservation(size)
+        reservation = Reservation(self, size)
         with self._lock:
             self._demand(size + sum(other.remaining for other in self._open.values()))
             self._open[id(reservation)] = reservation
@@ -42,7 +31,7 @@ class Room:
                 del self._open[id(reservation)]
 
     def check(self) -> None:
-        """StorageFull where the floor is reached: asked now and then by uploads of unknown length."""
+        """StorageFull where the floor is reached."""
         with self._lock:
             self._demand(0)
 
@@ -52,3 +41,16 @@ class Room:
         space = self._storage.free_space()
         if space is not None and space.free - size < self.floor:
             raise StorageFull(detail={"free": space.free, "floor": self.floor})
+
+
+class Reservation:
+    """What an upload has yet to write of the bytes that it declared: 0 where it declared none."""
+
+    def __init__(self, room: Room, size: int) -> None:
+        self.remaining = size
+        self._room = room
+
+    def used(self, size: int) -> None:
+        """Notes that so much is being written. StorageFull: the disk has come to the floor, whoever took the room."""
+        self._room.check()
+        self.remaining = max(0, self.remaining - size)

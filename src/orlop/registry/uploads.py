@@ -41,19 +41,19 @@ class OpenUpload:
         self._written_back = self.size
         self.closed = False
         self.on_write: Callable[[int], None] | None = None
-        """Told how many bytes were written, after each write; may raise to stop the upload."""
+        """Told how many bytes will be written, before each write; may raise to stop the upload."""
 
     def write(self, buffers: Sequence[Buffer]) -> None:
         """Appends to the object. OSError: the disk would not take it."""
+        size = sum(map(len, buffers))
         try:
+            if self.on_write is not None:
+                self.on_write(size)
             self.writer.writev(list(buffers))
         except BaseException:
             self.hasher = None  # it may have seen bytes that are not in the object
             raise
-        written = sum(map(len, buffers))
-        self.size += written
-        if self.on_write is not None:
-            self.on_write(written)
+        self.size += size
         if self.size - self._written_back >= WRITEBACK:
             self.writer.start_writeback(self._written_back, self.size - self._written_back)
             self._written_back = self.size

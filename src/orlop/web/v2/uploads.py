@@ -9,7 +9,6 @@ from orlop.domain.errors import (
     NameInvalid,
     OrlopError,
     SizeInvalid,
-    StorageFull,
     UploadOutOfOrder,
     UploadUnknown,
 )
@@ -19,11 +18,9 @@ from orlop.registry.uploads import OpenUpload
 from orlop.web.answers import Answer
 from orlop.web.edge import accept_body, content_length
 from orlop.web.ranges import Chunk, parse_chunk
+from orlop.web.refusals import refusal_of
 from orlop.web.v2 import errors
 from orlop.web.v2.calls import Call
-
-CHECK_ROOM = 64 * 1024 * 1024
-"""Bytes of an upload of unknown length between two looks at the free space."""
 
 
 async def start(call: Call) -> Answer:
@@ -159,14 +156,12 @@ async def _receive(call: Call, upload: OpenUpload) -> None:
     length = content_length(call.request)
     try:
         with app.uploads.room.reserve(length or 0) as reservation:
-            upload.on_write = reservation.used if length is not None else _watch(call)
+            upload.on_write = reservation.used
             await accept_body(call.request)
             await call.edge.transfer.receive(call.request, upload, length)
         await _demand_chunk(call, upload)
-    except ConnectionError:
-        raise
     except OSError as error:
-        raise StorageFull(f"the content could not be stored: {error.strerror}") from error
+        raise refusal_of(error) from error
 
 
 async def _demand_chunk(call: Call, upload: OpenUpload) -> None:
@@ -179,20 +174,6 @@ async def _demand_chunk(call: Call, upload: OpenUpload) -> None:
 
 def _chunk(call: Call, held: int) -> Chunk | None:
     return parse_chunk(call.request.headers.get("Content-Range"), content_length(call.request), held)
-
-
-def _watch(call: Call):  # type: ignore[no-untyped-def]
-    """Looks at the free space now and then, for a body of unknown length."""
-    room, seen = call.edge.app.uploads.room, 0
-
-    def watch(size: int) -> None:
-        nonlocal seen
-        seen += size
-        if seen >= CHECK_ROOM:
-            seen = 0
-            room.check()
-
-    return watch
 
 
 def _id(call: Call) -> str:
