@@ -11,14 +11,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import one_thread
 from tests.faults.history import History
 from tests.faults.rebuild import rebuild
 from tests.faults.requests import Requester
 from tests.faults.sequence import Sequence
-from tests.faults.tracer import CHANGING, Point, traced
+from tests.faults.tracer import Point, traced
 from tests.faults.tree import wait_until_tidy
 from tests.faults.verification import Verification
 from tests.servers import OrlopServer
+
+CALLS = (
+    "fdatasync", "fsync", "ftruncate", "linkat", "mkdirat", "pwrite64", "renameat", "unlinkat", "write", "writev",
+)  # fmt: skip
+"""All by which the sequence changes the disk."""
 
 EVERY_PAGE_TOO_MANY = 17
 """Of the writes of database pages every so-manieth is taken: they come in hundreds, alike, and checksums guard them."""
@@ -27,13 +33,13 @@ EVERY_PAGE_TOO_MANY = 17
 @pytest.fixture(scope="module")
 def points() -> list[Point]:
     """Where the sequence changes the disk."""
-    with OrlopServer() as server:
+    with OrlopServer(wrapper=one_thread.WRAPPER) as server:
         assert server.process is not None
         Sequence(server.host_port, History(), "warm").run()
         with traced(server.process.pid) as trace:
             Sequence(server.host_port, History(), "traced").run()
     found = trace.points()
-    assert {"fsync", "fdatasync", "renameat", "write", "pwrite64"} <= {point.call for point in found}
+    assert {point.call for point in found} == set(CALLS)
     return [point for point in found if point.call != "pwrite64" or point.number % EVERY_PAGE_TOO_MANY == 0]
 
 
@@ -41,7 +47,7 @@ class Scene:
     """A server with content, that dies."""
 
     def __init__(self, data: Path) -> None:
-        self.server = OrlopServer(data, LOG_LEVEL="warning")
+        self.server = OrlopServer(data, wrapper=one_thread.WRAPPER, LOG_LEVEL="warning")
         self.history = History()
 
     def kill_at(self, point: Point) -> bool:
@@ -101,12 +107,12 @@ def test_nothing_is_lost_at_some_call(points: list[Point], memory: Path) -> None
 
 @pytest.mark.full
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("call", CHANGING)
+@pytest.mark.parametrize("call", CALLS)
 def test_nothing_is_lost_at_any_call(
     points: list[Point], call: str, memory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     chosen = [point for point in points if point.call == call]
     reached = list(kill_at_each(chosen, memory))
-    assert len(reached) >= len(chosen) * 0.8
+    assert len(reached) >= len(chosen) * 0.95  # the last ones come and go with the housekeeping's turns
     with capsys.disabled():
         print(f"\nkilled at {len(reached)} of {len(chosen)} calls of {call}: 0 lost")

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import one_thread
 from tests.faults.history import History
 from tests.faults.requests import Requester
 from tests.faults.sequence import Sequence
-from tests.faults.tracer import CHANGING, Point, traced
+from tests.faults.tracer import Point, traced
 from tests.faults.tree import wait_until_tidy
 from tests.faults.verification import Verification
 from tests.servers import OrlopServer
@@ -30,7 +31,7 @@ class Scene:
     """One server on one store, and all that happens to it."""
 
     def __init__(self, data: Path) -> None:
-        self.server = OrlopServer(data, LOG_LEVEL="warning")
+        self.server = OrlopServer(data, wrapper=one_thread.WRAPPER, LOG_LEVEL="warning")
         self.history = History()
         self._count = 0
 
@@ -43,12 +44,17 @@ class Scene:
         """Whether the sequence came to the call. Compares everything afterwards, and runs it again without fault."""
         with traced(self._pid, f"{point.call}:error={error}:when={point.number}") as trace:
             self._run()
+        if trace.woke:
+            # No disk fails so.
+            self.server.kill()
+            self.server.start()
+            self.history.surprises.clear()
         self._check_surprises(error)
         self.compare()
         self._run()
         assert self.history.surprises == []
         self.compare()
-        return trace.hits() > 0
+        return bool(trace.hit()) and not trace.woke
 
     def compare(self) -> None:
         with Requester(self.server.host_port) as requester:
@@ -109,15 +115,12 @@ def test_some_call_fails(scene: Scene, error: str) -> None:
 
 @pytest.mark.full
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("call", CHANGING)
-@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize(("error", "call"), [(error, call) for error, calls in ERRORS.items() for call in calls])
 def test_any_call_fails(scene: Scene, error: str, call: str, capsys: pytest.CaptureFixture[str]) -> None:
-    if call not in ERRORS[error]:
-        return
     points = [point for point in scene.points() if point.call == call]
     if call == "pwrite64":
         points = points[::EVERY_PAGE_TOO_MANY]
     reached = fail_at_each(scene, points, error)
-    assert reached >= len(points) * 0.8
+    assert reached >= len(points) * 0.9  # some come and go with the housekeeping's turns
     with capsys.disabled():
         print(f"\n{error} at {reached} of {len(points)} calls of {call}: nothing lost, nothing falsely acknowledged")

@@ -1,8 +1,7 @@
 """strace on the threads of a running server that change what is on the disk: counts their system calls, or fails one.
 
 strace counts calls by thread. The event loop's own thread is left out, or its writes to sockets would come first at
-every number; a client that asks one thing at a time keeps one thread of each pool busy, so that the numbers reach
-every call.
+every number; with `one_thread` and a client that asks one thing at a time, the numbers reach every call.
 """
 
 import re
@@ -10,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,8 @@ CHANGING = (
 """The system calls that change what is on the disk, or when it gets there."""
 
 PATIENCE = 20.0
-_LINE = re.compile(r"^(\d+) +(?:<\.\.\. )?(\w+)[( ].*?(\(INJECTED\))?$")
+_WAKES = re.compile(r"\d+<anon_inode:\[?eventfd\]?>|\d+<(socket|pipe):")
+_LINE = re.compile(r"^(\d+) +(?:<\.\.\. )?(\w+)[( ](.*?)(\(INJECTED\))?$")
 
 
 class Point(NamedTuple):
@@ -33,6 +33,9 @@ class Point(NamedTuple):
 
     call: str
     number: int
+
+    def __str__(self) -> str:
+        return f"{self.call} {self.number}"
 
 
 class Trace:
@@ -42,15 +45,23 @@ class Trace:
         self.log = ""
 
     def points(self) -> list[Point]:
-        """Every call that a fault can be put on: up to the most of its name in one thread."""
-        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        """Every call that a fault can be put on. What wakes another thread changes nothing on the disk."""
+        counts: Counter[tuple[str, str]] = Counter()
+        found: set[Point] = set()
         for match in self._lines():
-            counts[match[2]][match[1]] += 1
-        most = {name: max(by_thread.values()) for name, by_thread in counts.items() if name in CHANGING}
-        return [Point(name, number) for name in CHANGING for number in range(1, most.get(name, 0) + 1)]
+            counts[match[1], match[2]] += 1
+            if match[2] in CHANGING and not _WAKES.match(match[3]):
+                found.add(Point(match[2], counts[match[1], match[2]]))
+        return sorted(found)
 
-    def hits(self) -> int:
-        return sum(match[3] is not None for match in self._lines())
+    def hit(self) -> str:
+        """The arguments of the call that was made to fail, empty where none was."""
+        return next((match[3] for match in self._lines() if match[4] is not None), "")
+
+    @property
+    def woke(self) -> bool:
+        """Whether the fault met a call that wakes another thread, after which libuv gives up."""
+        return _WAKES.match(self.hit()) is not None
 
     def _lines(self) -> list[re.Match[str]]:
         return [match for line in self.log.splitlines() if (match := _LINE.match(line))]
@@ -64,7 +75,7 @@ def traced(pid: int, inject: str = "") -> Iterator[Trace]:
     threads = sorted(int(path.name) for path in Path(f"/proc/{pid}/task").iterdir() if int(path.name) != pid)
     with tempfile.TemporaryDirectory(prefix="orlop-strace-") as folder:
         log, errors = Path(folder) / "log", Path(folder) / "errors"
-        command = [shutil.which("strace") or "strace", "-s", "0", "-o", str(log)]
+        command = [shutil.which("strace") or "strace", "-y", "-s", "0", "-o", str(log)]
         command += ["-e", f"trace={','.join(f'?{name}' for name in CHANGING)}"]
         command += ["-e", f"inject={inject}"] if inject else []
         command += [word for thread in threads for word in ("-p", str(thread))]
