@@ -1,11 +1,11 @@
 """Which root folders a local store accepts, and what it says of the others."""
 
+import fcntl
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -147,6 +147,23 @@ def test_strays_in_the_temporary_folder_are_removed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path / ".tmp") == []
 
 
+def test_nobody_sweeps_while_a_session_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its making and its locking, a session looks like a dead one's."""
+    locked = []
+    lock = fcntl.flock
+
+    def watched(descriptor: int, operation: int) -> None:
+        lock(descriptor, operation)
+        if os.readlink(f"/proc/self/fd/{descriptor}") == str(tmp_path / ".tmp"):
+            locked.append(operation == fcntl.LOCK_EX)
+        else:
+            assert locked == [True]
+
+    monkeypatch.setattr(fcntl, "flock", watched)
+    LocalStorage(tmp_path).close()
+    assert locked == [True, False]
+
+
 def test_many_open_and_close_at_once(tmp_path: Path) -> None:
     """None takes another's session for a dead one's."""
     with multiprocessing.get_context("spawn").Pool(4) as pool:
@@ -157,5 +174,4 @@ def test_many_open_and_close_at_once(tmp_path: Path) -> None:
 
 def _open_and_put(job: tuple[str, int]) -> None:
     with LocalStorage(job[0]) as storage:
-        time.sleep(0)
         storage.put_content(f"a/{job[1]}", b"content")
