@@ -1,7 +1,6 @@
 """One measurement: a server is started on its data, prepared, loaded, and stopped."""
 
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,7 +76,7 @@ class Stage:
         if seed is None:
             folder = self.workspace.fresh("data")
             yield folder
-            shutil.rmtree(folder)
+            self.workspace.discard(folder)
             return
         name = f"seeds/{side.name}-{seed.name}"
         if name not in self._seeded:
