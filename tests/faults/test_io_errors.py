@@ -5,6 +5,7 @@ No request is acknowledged without its effect, none is refused with it, and the 
 
 import random
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.faults.verification import Verification
 from tests.servers import OrlopServer
 
 EVERY_PAGE_TOO_MANY = 41
+PATIENCE = 20.0
 ERRORS = {
     "EIO": ("fsync", "fdatasync", "write", "writev", "pwrite64", "renameat", "linkat", "unlinkat", "mkdirat"),
     "ENOSPC": ("write", "writev", "pwrite64", "renameat", "linkat", "mkdirat"),
@@ -33,6 +35,7 @@ class Scene:
     def __init__(self, data: Path) -> None:
         self.server = OrlopServer(data, wrapper=one_thread.WRAPPER, LOG_LEVEL="warning")
         self.history = History()
+        self.aborts = 0
         self._count = 0
 
     def points(self) -> list[Point]:
@@ -43,18 +46,20 @@ class Scene:
     def fail_at(self, point: Point, error: str) -> bool:
         """Whether the sequence came to the call. Compares everything afterwards, and runs it again without fault."""
         with traced(self._pid, f"{point.call}:error={error}:when={point.number}") as trace:
-            self._run()
-        if trace.woke:
-            # No disk fails so.
-            self.server.kill()
+            survived = self._run()
+        if not survived:
+            # It met a call that wakes another thread, too, as no disk does: libuv gives up then.
+            assert self.server.process is not None
+            assert self.server.process.wait(PATIENCE) == -signal.SIGABRT
+            assert point.call == "write"
             self.server.start()
-            self.history.surprises.clear()
+            self.aborts += 1
         self._check_surprises(error)
         self.compare()
         self._run()
         assert self.history.surprises == []
         self.compare()
-        return bool(trace.hit()) and not trace.woke
+        return bool(trace.disk_hits())
 
     def compare(self) -> None:
         with Requester(self.server.host_port) as requester:
@@ -62,9 +67,12 @@ class Scene:
             verification.check([key for key, register in self.history.registers.items() if not register.is_settled])
             verification.check_uploads()
 
-    def _run(self) -> None:
+    def _run(self) -> bool:
+        """Whether the server is alive afterwards."""
         self._count += 1
-        Sequence(self.server.host_port, self.history, str(self._count)).run()
+        sequence = Sequence(self.server.host_port, self.history, str(self._count))
+        sequence.run()
+        return sequence.alive
 
     def _check_surprises(self, error: str) -> None:
         """Whatever the disk does, the answer is an error as the specification has it, and a clear one if it is full."""
@@ -87,7 +95,7 @@ def scene(memory: Path) -> Iterator[Scene]:
         yield scene
         try:
             scene.server.restart()
-            wait_until_tidy(memory / "data" / "store", scene.history.uploads)
+            wait_until_tidy(memory / "data" / "store", scene.history.uploads, unheard=scene.aborts)
             with Requester(scene.server.host_port) as requester:
                 Verification(requester, scene.history).check()
         finally:
@@ -121,6 +129,8 @@ def test_any_call_fails(scene: Scene, error: str, call: str, capsys: pytest.Capt
     if call == "pwrite64":
         points = points[::EVERY_PAGE_TOO_MANY]
     reached = fail_at_each(scene, points, error)
-    assert reached >= len(points) * 0.9  # some come and go with the housekeeping's turns
+    # Folders are made, and their names synced, only where the runs before have not done it; and among the writes are
+    # those that wake a thread, in other places each time.
+    assert reached >= len(points) * (0.4 if call in ("mkdirat", "fsync", "write") else 0.9)
     with capsys.disabled():
         print(f"\n{error} at {reached} of {len(points)} calls of {call}: nothing lost, nothing falsely acknowledged")

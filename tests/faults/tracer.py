@@ -54,14 +54,10 @@ class Trace:
                 found.add(Point(match[2], counts[match[1], match[2]]))
         return sorted(found)
 
-    def hit(self) -> str:
-        """The arguments of the call that was made to fail, empty where none was."""
-        return next((match[3] for match in self._lines() if match[4] is not None), "")
-
-    @property
-    def woke(self) -> bool:
-        """Whether the fault met a call that wakes another thread, after which libuv gives up."""
-        return _WAKES.match(self.hit()) is not None
+    def disk_hits(self) -> list[str]:
+        """The arguments of the calls that were made to fail and would have changed the disk."""
+        injected = [match[3] for match in self._lines() if match[4] is not None]
+        return [arguments for arguments in injected if not _WAKES.match(arguments)]
 
     def _lines(self) -> list[re.Match[str]]:
         return [match for line in self.log.splitlines() if (match := _LINE.match(line))]
