@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from orlop import telemetry
 from orlop.config import Settings
 from orlop.database.engine import Database
 from orlop.database.upgrade import prepare
@@ -28,6 +29,7 @@ from orlop.registry.tags import Tags
 from orlop.registry.uploads import Uploads
 from orlop.storage.base import Storage
 from orlop.storage.location import open_storage
+from orlop.storage.metered import MeteredStorage
 
 log = structlog.get_logger("orlop")
 
@@ -61,12 +63,13 @@ class App:
 def open_app(settings: Settings) -> Iterator[App]:
     """Opens the registry that the settings describe, and closes it after the block.
 
-    StoreRefused, StorageRefused: it cannot be served as it is; the message names the remedy.
+    StoreRefused: it cannot be served as it is; the message names the remedy.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(data_lock(settings))
-        storage = open_storage(settings.storage_url, allow_network_filesystem=settings.storage.allow_network_filesystem)
-        stack.callback(storage.close)
+        driver = open_storage(settings.storage_url, allow_network_filesystem=settings.storage.allow_network_filesystem)
+        stack.callback(driver.close)
+        storage = MeteredStorage(driver, telemetry.note_storage_call)
         path = stack.enter_context(database_path(settings))
         if not path.exists() or not path.stat().st_size:
             identity.check_unused(storage)

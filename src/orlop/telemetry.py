@@ -4,6 +4,7 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, TextIO
 
 import msgspec
@@ -26,6 +27,25 @@ RECEIVED = Counter("orlop_received_bytes", "Bytes of bodies received.", registry
 CONNECTIONS = Gauge("orlop_connections", "Open client connections.", registry=REGISTRY)
 OUTBOX = Gauge("orlop_outbox_entries", "Names whose object in the tree may not be durable yet.", registry=REGISTRY)
 FREE = Gauge("orlop_storage_free_bytes", "Free bytes on the disk of the store.", registry=REGISTRY)
+
+STORAGE_CALLS = Counter("orlop_storage_calls", "Calls of the storage driver.", ["method", "outcome"], registry=REGISTRY)
+STORAGE_SECONDS = Counter(
+    "orlop_storage_seconds", "Seconds spent in the storage driver.", ["method"], registry=REGISTRY
+)
+
+_storage_counters: dict[tuple[str, str], tuple[Callable[[], None], Callable[[float], None]]] = {}
+
+
+def note_storage_call(method: str, seconds: float, error: BaseException | None) -> None:
+    """Counts one call of the storage driver: it went well, found nothing, or failed."""
+    outcome = "ok" if error is None else "missing" if isinstance(error, FileNotFoundError) else "failed"
+    counters = _storage_counters.get((method, outcome))
+    if counters is None:
+        counters = (STORAGE_CALLS.labels(method, outcome).inc, STORAGE_SECONDS.labels(method).inc)
+        _storage_counters[method, outcome] = counters
+    counters[0]()
+    counters[1](seconds)
+
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
