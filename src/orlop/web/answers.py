@@ -72,7 +72,7 @@ class Sent(Answer):
 
 def take_connection(request: BaseRequest) -> None:
     """Notes that the body goes past the HTTP parser: no other request can come on this connection."""
-    setattr(request.protocol, "taken", True)  # noqa: B010  # an attribute of our own connections only
+    setattr(request.protocol, "last", True)  # noqa: B010  # an attribute of our own connections only
 
 
 def take_body(request: BaseRequest) -> bytes | None:
@@ -82,8 +82,8 @@ def take_body(request: BaseRequest) -> bytes | None:
 
 
 def may_reuse(request: BaseRequest) -> bool:
-    """Whether another request may come on this connection. Not when a body went past the HTTP parser."""
-    return request.keep_alive and not getattr(request.protocol, "taken", False)
+    """Whether another request may come on this connection."""
+    return request.keep_alive and not getattr(request.protocol, "last", False)
 
 
 def json_answer(status: int, document: object, headers: Headers = (), *, content_type: str = JSON) -> Answer:

@@ -58,6 +58,7 @@ class CasePool:
         self._threads: list[threading.Thread] = []
         self._ended: deque[_Case] = deque()
         self._waking = False
+        self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def call(self, function: Callable[..., Result], *arguments: object) -> Result:
@@ -66,6 +67,8 @@ class CasePool:
         A caller that is cancelled, as when its client hangs up, waits for it all the same: a case that is half done,
         or that was dropped before it began, would leave uploads open that nobody closes.
         """
+        if self._closed:
+            raise RuntimeError("the server has stopped")
         self._loop = loop = asyncio.get_running_loop()
         case = _Case(function, arguments, loop.create_future())
         self._cases.put(case)
@@ -82,6 +85,7 @@ class CasePool:
         return result
 
     def close(self) -> None:
+        self._closed = True
         for _ in self._threads:
             self._cases.put(None)
         for thread in self._threads:

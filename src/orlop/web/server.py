@@ -8,6 +8,7 @@ import signal
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -33,19 +34,21 @@ READ_BUFFER = 1 << 20
 LONGEST_HEADER = 32 * 1024
 LONGEST_TARGET = 16 * 1024
 MOST_HEADERS = 200
+CANCEL_TIMEOUT = 1.0
+"""Seconds that a request gets to end once it is told to."""
 
 
 class Connection(RequestHandler):
     """A client's connection, with a deadline for headers and answers of our own to what can't be parsed."""
 
-    __slots__ = ("_begun", "_begun_size", "_in_chunked", "headers_since", "taken")
+    __slots__ = ("_begun", "_begun_size", "_in_chunked", "headers_since", "last")
 
     def __init__(self, *arguments: object, **keywords: object) -> None:
         super().__init__(*arguments, **keywords)  # type: ignore[arg-type]
         self.headers_since = 0.0
         """When the first byte of a request came whose headers are not whole yet; 0 while there is none."""
-        self.taken = False
-        """Whether a body went past the HTTP parser."""
+        self.last = False
+        """Whether no request comes after the running one: its body went past the HTTP parser, or the server stops."""
         self._begun: list[bytes] = []  # a request as it came, while it may turn out to have a chunked body
         self._begun_size = 0
         self._in_chunked = False
@@ -63,6 +66,14 @@ class Connection(RequestHandler):
             self._begun_size += len(data)
             if self._begun_size > 2 * READ_BUFFER:
                 self._forget_begun()  # somebody reads the body through the parser
+
+    def end_with_request(self) -> bool:
+        """Ends the connection once its running request is answered, now where there is none; whether it has ended."""
+        self.last = True
+        if self._waiter is None or self._messages:
+            return False  # aiohttp waits for a request only when it has none
+        self.force_close()
+        return True
 
     def take_body(self) -> bytes | None:
         """What has come of a chunked body, as it came. None where that isn't known any more."""
@@ -114,6 +125,21 @@ class _Connections(web.Server):
             if since and since < deadline:
                 connection.force_close()
 
+    async def drain(self, timeout: float) -> None:
+        """Lets running requests end, for so many seconds, and closes every connection that has none.
+
+        aiohttp's own shutdown throws away what comes of the bodies of running requests.
+        """
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            ended = [connection.end_with_request() for connection in self._own()]
+            if all(ended):
+                return
+            await asyncio.sleep(0.02)
+
+    def _own(self) -> list[Connection]:
+        return [connection for connection in self.connections if isinstance(connection, Connection)]
+
 
 class Server:
     """Serves one app until it is told to stop."""
@@ -153,12 +179,13 @@ class Server:
             await stop.wait()
             self.stopping = True
             log.info("stopping: running requests may finish", seconds=limits.drain_timeout)
+        await _ended(asyncio.all_tasks() - {asyncio.current_task()})
         self._edge.pools.close()
 
     @contextlib.asynccontextmanager
     async def _listening(self, connections: _Connections) -> AsyncIterator[str]:
         settings = self._app.settings
-        runner = web.ServerRunner(connections, shutdown_timeout=settings.limits.drain_timeout)
+        runner = web.ServerRunner(connections, shutdown_timeout=CANCEL_TIMEOUT)
         await runner.setup()
         try:
             address = settings.address
@@ -168,6 +195,8 @@ class Server:
             await site.start()
             async with self._metrics_site():
                 yield _url(runner.addresses[0], secure=bool(settings.tls.cert))
+            await site.stop()
+            await connections.drain(settings.limits.drain_timeout)
         finally:
             await runner.cleanup()
 
@@ -181,7 +210,8 @@ class Server:
         async def handle(request: web.BaseRequest) -> Answer:
             return health.metrics(self._edge) if request.raw_path == "/metrics" else health.absent()
 
-        runner = web.ServerRunner(_Connections(handle, access_log=None))  # type: ignore[arg-type]
+        connections = _Connections(handle, access_log=None)  # type: ignore[arg-type]
+        runner = web.ServerRunner(connections, shutdown_timeout=CANCEL_TIMEOUT)
         await runner.setup()
         try:
             await web.TCPSite(runner, address.host, address.port).start()
@@ -252,6 +282,12 @@ class Server:
             self._durations.setdefault(route, telemetry.DURATION.labels(route).observe)
         count()
         self._durations[route](seconds)
+
+
+async def _ended(requests: set[asyncio.Task[Any]]) -> None:
+    """Waits for requests that were cancelled: what they have open they close in the pools' threads."""
+    if requests:
+        await asyncio.wait(requests, timeout=10 * CANCEL_TIMEOUT)
 
 
 def _tls(cert: str, key: str) -> ssl.SSLContext | None:
