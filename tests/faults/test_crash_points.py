@@ -56,10 +56,10 @@ class Scene:
         assert self.server.process is not None
         Sequence(self.server.host_port, self.history, "before").run()
         with traced(self.server.process.pid, f"{point.call}:signal=SIGKILL:when={point.number}"):
-            Sequence(self.server.host_port, self.history, "killed").run()
-            hit = self.server.process.poll() is not None
+            sequence = Sequence(self.server.host_port, self.history, "traced")
+            sequence.run()
         self.server.kill()
-        return hit
+        return not sequence.alive
 
     def verify(self) -> None:
         self.server.start()
