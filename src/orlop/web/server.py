@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from orlop import telemetry
 from orlop.app import App
@@ -34,6 +34,7 @@ READ_BUFFER = 1 << 20
 LONGEST_HEADER = 32 * 1024
 LONGEST_TARGET = 16 * 1024
 MOST_HEADERS = 200
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 CANCEL_TIMEOUT = 1.0
 """Seconds that a request gets to end once it is told to."""
 
@@ -54,7 +55,8 @@ class Connection(RequestHandler):
         self._in_chunked = False
 
     def data_received(self, data: bytes) -> None:
-        between_requests = self._waiter is not None and not self._messages
+        # Before its first request, a connection may have no waiter yet.
+        between_requests = not self._messages and (self._waiter is not None or self._request_count == 0)
         if between_requests and self._in_chunked:
             self._forget_begun()
         if between_requests or self._in_chunked:
@@ -66,6 +68,17 @@ class Connection(RequestHandler):
             self._begun_size += len(data)
             if self._begun_size > 2 * READ_BUFFER:
                 self._forget_begun()  # somebody reads the body through the parser
+        self._tell_of_broken_body()
+
+    def _tell_of_broken_body(self) -> None:
+        """Where the parser has met what is no body: only the next request is told, and this one would wait for more."""
+        request = self._current_request
+        if request is None or not self._messages or not isinstance(self._messages[-1][0], _ErrInfo):
+            return
+        if not request.content.is_eof() and request.content.exception() is None:
+            request.content.set_exception(web.RequestPayloadError("the body's coding is wrong"))
+            self.last = True
+            self._lingering_time = 0.0  # what else comes is not worth reading
 
     def end_with_request(self) -> bool:
         """Ends the connection once its running request is answered, now where there is none; whether it has ended."""
@@ -273,12 +286,11 @@ class Server:
         return path.strip("/") or "home", handler()
 
     def _note(self, route: str, method: str, status: int, seconds: float) -> None:
-        key = (route, method, status)
+        # A client may send any method: only those of HTTP are told apart, so that the number of labels is bounded.
+        key = (route, method if method in METHODS else "other", status)
         count = self._counters.get(key)
         if count is None:
-            # A client may send any method: only those of HTTP become labels, so that their number is bounded.
-            label = method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
-            count = self._counters[key] = telemetry.REQUESTS.labels(route, label, str(status)).inc
+            count = self._counters[key] = telemetry.REQUESTS.labels(key[0], key[1], str(status)).inc
             self._durations.setdefault(route, telemetry.DURATION.labels(route).observe)
         count()
         self._durations[route](seconds)
