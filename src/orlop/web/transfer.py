@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Self, TypeVar
@@ -117,10 +118,9 @@ class Transfer:
         await self._store(upload, taken)
         left = length - sum(map(len, taken))
         with _Socket(transport) as peer:
-            buffers = _Buffers()
             while left:
                 received = await peer.run(
-                    self._pools.transfers, _receive_turn, peer.fileno(), upload, left, buffers, self._pools.hashing
+                    self._pools.transfers, _receive_turn, peer.fileno(), upload, left, self._pools.hashing
                 )
                 left -= received
                 if left:
@@ -137,11 +137,8 @@ class Transfer:
         chunks = Chunks()
         await self._store(upload, chunks.feed(memoryview(begun)))
         with _Socket(transport) as peer:
-            buffers = _Buffers()
             while not chunks.done:
-                await peer.run(
-                    self._pools.transfers, _chunked_turn, peer.fileno(), upload, chunks, buffers, self._pools.hashing
-                )
+                await peer.run(self._pools.transfers, _chunked_turn, peer.fileno(), upload, chunks, self._pools.hashing)
                 if not chunks.done:
                     await peer.readable(self._stall)
         request.content.feed_eof()
@@ -255,16 +252,24 @@ class _Socket:
             return  # the peer was faster
 
 
-class _Buffers:
-    """Two buffers that take turns: one is hashed while the next is filled."""
+class _Buffers(threading.local):
+    """Two buffers that take turns: one is hashed while the next is filled.
+
+    They are the thread's, not the transfer's: between its turns a transfer holds no memory.
+    """
 
     def __init__(self) -> None:
-        self._buffers = (bytearray(PIECE), bytearray(PIECE))
+        self._buffers: list[bytearray] = []
         self._turn = 0
 
     def next(self) -> memoryview:
+        if not self._buffers:
+            self._buffers = [bytearray(PIECE), bytearray(PIECE)]
         self._turn ^= 1
         return memoryview(self._buffers[self._turn])
+
+
+_buffers = _Buffers()
 
 
 def _settle(ready: asyncio.Future[None]) -> None:
@@ -308,14 +313,14 @@ def _send_turn(peer: int, head: bytes, descriptor: int, offset: int, count: int)
     return head, sent
 
 
-def _receive_turn(peer: int, upload: OpenUpload, left: int, buffers: _Buffers, hashing: ThreadPoolExecutor) -> int:
+def _receive_turn(peer: int, upload: OpenUpload, left: int, hashing: ThreadPoolExecutor) -> int:
     """Receives until the socket would block: how many bytes were written and hashed."""
     received = 0
     hashed = None
     try:
         with socket.socket(fileno=os.dup(peer)) as source:
             while received < min(left, TURN):
-                buffer = buffers.next()
+                buffer = _buffers.next()
                 filled, blocked, closed = _fill(source, buffer[: left - received])
                 if filled:
                     piece: list[bytes | bytearray | memoryview] = [buffer[:filled]]
@@ -334,16 +339,14 @@ def _receive_turn(peer: int, upload: OpenUpload, left: int, buffers: _Buffers, h
     return received
 
 
-def _chunked_turn(
-    peer: int, upload: OpenUpload, chunks: Chunks, buffers: _Buffers, hashing: ThreadPoolExecutor
-) -> None:
+def _chunked_turn(peer: int, upload: OpenUpload, chunks: Chunks, hashing: ThreadPoolExecutor) -> None:
     """Receives chunks until the socket would block; what they hold is written and hashed."""
     received = 0
     hashed = None
     try:
         with socket.socket(fileno=os.dup(peer)) as source:
             while received < TURN and not chunks.done:
-                buffer = buffers.next()
+                buffer = _buffers.next()
                 filled, blocked, closed = _fill(source, buffer)
                 pieces = chunks.feed(buffer[:filled])
                 if hashed is not None:
