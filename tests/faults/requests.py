@@ -23,11 +23,11 @@ class Requester:
         body: bytes | Iterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer | None:
-        """The answer, or None where the connection broke first. A body of pieces goes chunked."""
+        """The answer, or None where the connection broke first. Pieces go chunked, unless `headers` has a length."""
         try:
-            self._connection.request(
-                method, path, body, dict(headers or {}), encode_chunked=body is not None and not isinstance(body, bytes)
-            )
+            fields = dict(headers or {})
+            chunked = not isinstance(body, bytes | None) and "Content-Length" not in fields
+            self._connection.request(method, path, body, fields, encode_chunked=chunked)
             response = self._connection.getresponse()
             return Answer(response.status, response.reason, tuple(response.getheaders()), response.read())
         except (OSError, http.client.HTTPException):

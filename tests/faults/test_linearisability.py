@@ -1,0 +1,89 @@
+"""A tag that many push and read at once behaves like one value that changes at one moment."""
+
+import threading
+import time
+
+import pytest
+
+from tests.faults.linearisability import Request, contradiction
+from tests.faults.requests import Requester
+from tests.protocol.client import Client
+from tests.protocol.conftest import address_of
+from tests.protocol.content import OCI_IMAGE, digest_of, encode
+from tests.protocol.repository import Repository
+from tests.servers import OrlopServer
+
+
+@pytest.mark.parametrize(
+    ("history", "told"),
+    [
+        ("w a 0 1, r a 2 3", ""),
+        ("w a 0 1, w b 2 3, r b 4 5", ""),
+        ("w a 0 1, w b 2 6, r a 3 4, r b 5 7", ""),
+        ("w a 0 9, r a 1 2, w b 3 4, r b 5 6", ""),
+        ("w a 0 1, w b 0 1, r a 2 3, r a 4 5", ""),
+        ("w a 0 1, w b 2 3, r a 4 5", "written while"),
+        ("w a 0 1, w b 2 6, r b 3 4, r a 5 7", "written while"),
+        ("w a 0 1, w b 0 9, r b 2 3, r a 4 5, r b 6 7", "was seen after"),
+        ("w a 4 5, r a 1 2", "before it was written"),
+    ],
+)
+def test_the_check_tells_possible_from_impossible(history: str, told: str) -> None:
+    requests = []
+    for item in history.split(", "):
+        kind, value, started, ended = item.split()
+        requests.append(Request(value, float(started), float(ended), kind == "w"))
+    found = contradiction(requests)
+    assert told in found
+    assert bool(told) == bool(found)
+
+
+WRITERS, READERS = 8, 8
+
+
+@pytest.mark.parametrize("storage", ["local", "memory"])
+@pytest.mark.parametrize("pushes", [40, pytest.param(1250, marks=[pytest.mark.full, pytest.mark.timeout(900)])])
+def test_pushes_and_pulls_of_one_tag_are_linearisable(storage: str, pushes: int) -> None:
+    """B44."""
+    requests: list[Request] = []
+    with OrlopServer(storage=storage, LOG_LEVEL="warning") as server:
+        with Client(address_of(server)) as client:
+            repository = Repository(client)
+            document = repository.new_image()
+        path = f"{repository.base}/manifests/latest"
+        writing = threading.Barrier(WRITERS + READERS)
+        running = WRITERS
+
+        def push(number: int) -> None:
+            nonlocal running
+            with Requester(server.host_port) as requester:
+                writing.wait()
+                for each in range(pushes):
+                    content = encode({**document, "annotations": {"n": f"{number}.{each}"}})
+                    started = time.monotonic()
+                    answer = requester.ask("PUT", path, content, {"Content-Type": OCI_IMAGE})
+                    assert answer is not None
+                    assert answer.status == 201
+                    requests.append(Request(digest_of(content), started, time.monotonic(), wrote=True))
+            running -= 1
+
+        def pull() -> None:
+            with Requester(server.host_port) as requester:
+                writing.wait()
+                while running:
+                    started = time.monotonic()
+                    answer = requester.ask("HEAD", path)
+                    assert answer is not None
+                    if answer.status == 200:
+                        digest = answer.header("Docker-Content-Digest")
+                        requests.append(Request(digest, started, time.monotonic(), wrote=False))
+
+        threads = [threading.Thread(target=push, args=(number,)) for number in range(WRITERS)]
+        threads += [threading.Thread(target=pull) for _ in range(READERS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sum(request.wrote for request in requests) == WRITERS * pushes
+    assert sum(not request.wrote for request in requests) >= pushes
+    assert contradiction(requests) == ""
