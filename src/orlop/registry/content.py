@@ -37,7 +37,7 @@ class Content:
         self.cache = ContentCache(CACHE_BYTES, largest=CACHE_BYTES // 8)
 
     def read(self, digest: Digest, generation: int | None = None) -> bytes:
-        """The whole content, else BlobUnknown. For small content only."""
+        """The whole content, else BlobUnknown: also where other bytes lie there. For small content only."""
         content = self.cache.get(digest)
         if content is None:
             if generation is None:
@@ -47,6 +47,9 @@ class Content:
             except FileNotFoundError as error:
                 log.error("an object is missing", digest=digest)
                 raise BlobUnknown(f"{digest} is missing in the store", detail={"digest": digest}) from error
+            if Digest.of(content, digest.algorithm) != digest:
+                log.error("an object is damaged", digest=digest)
+                raise BlobUnknown(f"{digest} is damaged in the store: push it again", detail={"digest": digest})
             self.cache.put(digest, content)
         return content
 
