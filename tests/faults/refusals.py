@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 PATIENCE = 30.0
@@ -34,10 +36,21 @@ def refusal(
     lines = done.stderr.splitlines()
     assert len(lines) == 1, done.stderr
     assert lines[0].startswith("orlop: "), done.stderr
+    assert any(told.search(lines[0]) for told in explained()), f"docs/howto/operations.md does not explain: {lines[0]}"
     after = files(data)
     changed = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
     assert in_use or not changed, (lines[0], changed)
     return lines[0].removeprefix("orlop: ")
+
+
+@cache
+def explained() -> list[re.Pattern[str]]:
+    """The refusals of which the operator's page says what to do; `…` stands for anything."""
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "operations.md").read_text()
+    table = page.partition("## It does not start")[2].partition("\n## ")[0]
+    told = re.findall(r"^\| `(.+?)` \|", table, re.MULTILINE)
+    assert len(told) > 10
+    return [re.compile(re.escape(text).replace("…", ".*")) for text in told]
 
 
 def files(folder: Path) -> dict[str, str]:

@@ -142,12 +142,17 @@ def test_a_deleted_manifest_comes_back_with_a_push(house: House) -> None:
         house.tag("a")
 
 
-def test_a_lost_object_is_no_other_error_than_an_unknown_manifest(house: House) -> None:
+@pytest.mark.parametrize("damage", ["missing", "cut", "flipped"])
+def test_a_damaged_object_is_no_other_error_than_an_unknown_manifest(house: House, damage: str) -> None:
     content = house.new_image()
     digest = house.push(content).digest
-    house.storage.remove(house.storage.blob_path(digest))
+    path = house.storage.blob_path(digest)
+    if damage == "missing":
+        house.storage.remove(path)
+    else:
+        house.storage.put_content(path, content[:-1] if damage == "cut" else content.replace(b"2", b"3", 1))
     house.content.cache = type(house.content.cache)(0, 0)
-    with pytest.raises(ManifestUnknown, match="missing in the store"):
+    with pytest.raises(ManifestUnknown, match=f"{'missing' if damage == 'missing' else 'damaged'} in the store"):
         house.manifests.read(house.manifests.find(CALLER, NAME, digest))
     house.push(content)
     assert house.manifests.read(house.manifests.find(CALLER, NAME, digest)) == content
