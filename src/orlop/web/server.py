@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler, _ErrInfo
 
 from orlop import telemetry
@@ -42,7 +42,7 @@ CANCEL_TIMEOUT = 1.0
 class Connection(RequestHandler):
     """A client's connection, with a deadline for headers and answers of our own to what can't be parsed."""
 
-    __slots__ = ("_begun", "_begun_size", "_in_chunked", "headers_since", "last")
+    __slots__ = ("_begun", "_begun_size", "_body", "_in_chunked", "headers_since", "last")
 
     def __init__(self, *arguments: object, **keywords: object) -> None:
         super().__init__(*arguments, **keywords)  # type: ignore[arg-type]
@@ -53,6 +53,7 @@ class Connection(RequestHandler):
         self._begun: list[bytes] = []  # a request as it came, while it may turn out to have a chunked body
         self._begun_size = 0
         self._in_chunked = False
+        self._body: StreamReader | None = None  # of the request that came last
 
     def data_received(self, data: bytes) -> None:
         # Before its first request, a connection may have no waiter yet.
@@ -68,15 +69,16 @@ class Connection(RequestHandler):
             self._begun_size += len(data)
             if self._begun_size > 2 * READ_BUFFER:
                 self._forget_begun()  # somebody reads the body through the parser
-        self._tell_of_broken_body()
+        if self._messages:
+            self._look_for_broken_body()
 
-    def _tell_of_broken_body(self) -> None:
-        """Where the parser has met what is no body: only the next request is told, and this one would wait for more."""
-        request = self._current_request
-        if request is None or not self._messages or not isinstance(self._messages[-1][0], _ErrInfo):
-            return
-        if not request.content.is_eof() and request.content.exception() is None:
-            request.content.set_exception(web.RequestPayloadError("the body's coding is wrong"))
+    def _look_for_broken_body(self) -> None:
+        """Where the parser meets what is no body, only the next request is told, and this one would wait for more."""
+        newest, payload = self._messages[-1]
+        if not isinstance(newest, _ErrInfo):
+            self._body = payload
+        elif self._body is not None and not self._body.is_eof() and self._body.exception() is None:
+            self._body.set_exception(web.RequestPayloadError("the body's coding is wrong"))
             self.last = True
             self._lingering_time = 0.0  # what else comes is not worth reading
 
