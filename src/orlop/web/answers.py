@@ -78,7 +78,11 @@ def take_connection(request: BaseRequest) -> None:
 def take_body(request: BaseRequest) -> bytes | None:
     """What has come of a chunked body, still coded, where nobody has read of it yet; its caller reads on then."""
     take = getattr(request.protocol, "take_body", None)
-    return None if take is None or request.content.is_eof() else take()
+    if take is None or request.content.is_eof():
+        return None
+    line = f"{request.method} {request.raw_path} HTTP/".encode("utf-8", "surrogateescape")
+    taken: bytes | None = take(line)
+    return taken
 
 
 def may_reuse(request: BaseRequest) -> bool:

@@ -62,13 +62,15 @@ class Connection(RequestHandler):
             self._forget_begun()
         if between_requests or self._in_chunked:
             self._begun.append(data)
+        requests = self._request_count
         super().data_received(data)
         if between_requests:
             self._look_at_message()
         elif self._in_chunked:
             self._begun_size += len(data)
-            if self._begun_size > 2 * READ_BUFFER:
-                self._forget_begun()  # somebody reads the body through the parser
+            # Another request has come behind the one whose bytes these were, or somebody reads the body by the parser.
+            if self._request_count != requests or self._begun_size > 2 * READ_BUFFER:
+                self._forget_begun()
         if self._messages:
             self._look_for_broken_body()
 
@@ -90,13 +92,16 @@ class Connection(RequestHandler):
         self.force_close()
         return True
 
-    def take_body(self) -> bytes | None:
-        """What has come of a chunked body, as it came. None where that isn't known any more."""
+    def take_body(self, request_line: bytes) -> bytes | None:
+        """What has come of a chunked body, as it came. None where that isn't known any more.
+
+        `request_line` is how the request must begin: its first bytes may have come while the one before was answered.
+        """
         if not self._in_chunked:
             return None
-        _, ended, body = b"".join(self._begun).partition(b"\r\n\r\n")
+        head, ended, body = b"".join(self._begun).partition(b"\r\n\r\n")
         self._forget_begun()
-        return body if ended else None
+        return body if ended and head.startswith(request_line) else None
 
     def _look_at_message(self) -> None:
         if not self._messages:
