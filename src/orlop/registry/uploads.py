@@ -1,7 +1,7 @@
 """Uploads: sessions in which a blob arrives, in one piece or in chunks.
 
-An upload's object in the store tells how many bytes it holds; its row remembers the digest of what it held when the
-last request ended, so that the usual PATCH and empty PUT need not read anything again.
+An upload's object in the store tells how many bytes it holds. Its row remembers how many it held when the last request
+ended, and their digest: chunks are synced only with the last one, and a power cut may take some of those before.
 """
 
 import secrets
@@ -96,8 +96,9 @@ class Uploads:
 
     def size(self, caller: Caller, name: RepositoryName, upload_id: str) -> int:
         """How many bytes the upload holds."""
-        self._find(caller, name, upload_id)
-        return self._held(upload_id)
+        row = self._find(caller, name, upload_id)
+        held = self._held(upload_id)
+        return held if held >= row.hashed_size else 0
 
     def open(self, caller: Caller, name: RepositoryName, upload_id: str, offset: int | None = None) -> OpenUpload:
         """The upload, for writing at its end. `suspend`, `finish` or `close` must follow.
@@ -107,15 +108,26 @@ class Uploads:
         row = self._find(caller, name, upload_id)
         writer = self._writer(upload_id)
         size = writer.size
-        if size == 0 < row.hashed_size:
-            # Where a store cannot share bytes, another request has just moved them to make them a blob.
-            writer.close()
-            self._discard(upload_id)
-            raise UploadUnknown
+        if size < row.hashed_size:
+            self._demand_alive(upload_id, writer)
+            # A power cut took some of what was acknowledged. The last bytes of what it left may be zeros.
+            writer.truncate(0)
+            size = 0
         if offset is not None and offset != size:
             writer.close()
             raise UploadOutOfOrder(size)
         return OpenUpload(row, name, writer, self._hashers.take(upload_id, size, row.algorithm))
+
+    def _demand_alive(self, upload_id: str, writer: Writer) -> None:
+        """UploadUnknown where another request has just made a blob of the bytes.
+
+        A store that cannot share bytes has them moved before that is recorded.
+        """
+        alive = uploads.exists(self._database.reader(), upload_id)
+        if not alive or not self._storage.capabilities.hard_links:
+            writer.close()
+            self._discard(upload_id)
+            raise UploadUnknown
 
     def suspend(self, upload: OpenUpload) -> None:
         """Ends a request's writing; the upload goes on at its `size`."""
@@ -153,7 +165,10 @@ class Uploads:
         try:
             found = self._digest(upload, digest.algorithm)
             if found != digest:
+                from_before = upload.hasher is None
                 self.undo(upload)
+                if from_before and self._is_damaged(upload):
+                    upload.writer.truncate(0)
                 raise _mismatch(digest, found)
             upload.writer.sync()
             self._content.commit(
@@ -272,14 +287,22 @@ class Uploads:
             raise UploadBusy from error
 
     def _digest(self, upload: OpenUpload, algorithm: str) -> Digest:
+        """Of what is in the object. Only this process's own word is taken for it: a power cut may have been since."""
+        if algorithm == upload.algorithm and upload.hasher is not None:
+            return Digest(f"{algorithm}:{upload.hasher.hexdigest()}")
+        return self._read_digest(upload, algorithm)
+
+    def _is_damaged(self, upload: OpenUpload) -> bool:
+        """Whether what was acknowledged before this process began is not what lies there."""
         row = upload.row
-        if algorithm == upload.algorithm:
-            if upload.hasher is not None:
-                return Digest(f"{algorithm}:{upload.hasher.hexdigest()}")
-            if row.hashed_hex and row.hashed_size == upload.size:
-                return Digest(f"{algorithm}:{row.hashed_hex}")
+        if not row.hashed_hex:
+            return False
+        return self._read_digest(upload, row.algorithm, row.hashed_size).hex != row.hashed_hex
+
+    def _read_digest(self, upload: OpenUpload, algorithm: str, size: int | None = None) -> Digest:
         hasher = new_hasher(algorithm)
-        for piece in self._storage.stream_read(self._storage.upload_path(upload.id)):
+        part = (0, size - 1) if size else None
+        for piece in self._storage.stream_read(self._storage.upload_path(upload.id), part):
             hasher.update(piece)
         return Digest.from_hasher(algorithm, hasher)
 
