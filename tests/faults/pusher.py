@@ -189,8 +189,10 @@ class Pusher:
         else:
             answer = self._ask("PATCH", upload.location, iter([chunk[:1000], chunk[1000:]]) if chunk[1000:] else chunk)
         upload.broken = answer is None or answer.status != 202
-        if not upload.broken:
+        if answer is not None and answer.status == 202:
             upload.acknowledged = last
+            if answer.header("Range") != f"0-{last - 1}":
+                self.history.surprises.append(f"PATCH {first}-{last - 1}: {answer}")
 
     def _finish(self, upload: Upload) -> None:
         if upload.broken:

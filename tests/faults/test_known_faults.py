@@ -3,6 +3,7 @@
 import contextlib
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,6 +31,7 @@ from tests.protocol.content import (
     index,
     random_bytes,
 )
+from tests.protocol.framing import LAST_CHUNK, chunk
 from tests.protocol.repository import Repository, with_query
 from tests.servers import OrlopServer
 
@@ -345,6 +347,41 @@ def settled(repository: Repository, location: str) -> int:
             return last + 1 if last else 0
         assert answer.status == 409, answer
     raise AssertionError("the upload stays locked")
+
+
+# Where the second request's head is cut, from its end; what is sent before the first one's answer is read.
+CUTS = (None, -1, -2, -3, -4, -30, 20, 0)
+
+
+@pytest.mark.parametrize("at", CUTS)
+@pytest.mark.parametrize("to", ["another upload", "the same upload"])
+def test_a_chunk_that_comes_early_is_not_taken_for_the_one_before(
+    repository: Repository, to: str, at: int | None
+) -> None:
+    """Two chunked requests on one connection, of which the second begins while the first is being answered."""
+    first, second = random_bytes(3_000), random_bytes(5_000) + b"\r\n\r\n" + random_bytes(1_000)
+    location = repository.start()
+    other = repository.start() if to == "another upload" else location
+    heads = [
+        f"PATCH {target} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        for target in (location, other)
+    ]
+    begun = heads[1] + chunk(second[:5_500])
+    split = len(begun) if at is None else at if at >= 0 else len(heads[1]) + at
+    with repository.client.connect() as connection:
+        connection.send(heads[0] + chunk(first) + LAST_CHUNK)
+        time.sleep(0.0005)
+        connection.send(begun[:split])
+        assert connection.read().header("Range") == "0-2999"
+        connection.send(begun[split:])
+        time.sleep(0.02)  # the rest comes when the request has long begun
+        connection.send(chunk(second[5_500:]) + LAST_CHUNK)
+        answer = connection.read()
+    held = len(second) + (len(first) if other == location else 0)
+    assert answer.header("Range") == f"0-{held - 1}"
+    whole = first + second if other == location else second
+    assert repository.finish(other, digest_of(whole)).status == 201
+    assert other == location or repository.finish(location, digest_of(first)).status == 201
 
 
 @pytest.mark.parametrize("of", ["what was declared", "what came"])

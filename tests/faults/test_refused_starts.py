@@ -106,13 +106,9 @@ def test_a_port_in_use(store: Store, taken_port: int) -> None:
     assert "--listen" in line
 
 
-@pytest.mark.parametrize("listen", ["192.0.2.1:0", "127.0.0.1:1"])
-def test_an_address_that_is_not_ours(store: Store, listen: str) -> None:
-    wrapper = UNPRIVILEGED if listen.endswith(":1") and os.geteuid() == 0 else ()
-    if wrapper:
-        give_away(store.data)
-    line = refusal(store.data, "--listen", listen, "--allow-anonymous-push", wrapper=wrapper)
-    assert f"cannot listen on {listen}" in line
+def test_an_address_that_is_not_ours(store: Store) -> None:
+    line = refusal(store.data, "--listen", "192.0.2.1:0", "--allow-anonymous-push")
+    assert "cannot listen on 192.0.2.1:0" in line
     assert "--listen" in line
 
 

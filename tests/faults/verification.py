@@ -30,10 +30,13 @@ class Verification:
         for repository in self._history.repositories():
             self._check_lists(repository)
 
-    def check_uploads(self) -> None:
-        """Each open one holds what was acknowledged, goes on from there, and becomes the blob that was sent."""
+    def check_uploads(self, *, may_have_shrunk: bool = False) -> None:
+        """Each open one holds what was acknowledged, goes on from there, and becomes the blob that was sent.
+
+        `may_have_shrunk`: after a power cut it may hold less, as chunks are made durable only with the last one.
+        """
         for upload in list(self._history.uploads.values()):
-            self._resume(upload)
+            self._resume(upload, may_have_shrunk)
             del self._history.uploads[upload.location]
 
     def _look(self, key: Key) -> str:
@@ -96,23 +99,38 @@ class Verification:
         catalog = self._requester.demand("GET", f"/v2/_catalog?n=1&last={repository[:-1]}", 200).json()["repositories"]
         assert (repository in catalog) == is_known
 
-    def _resume(self, upload: Upload) -> None:
-        status = self._requester.demand("GET", upload.location, 204, 404)
-        digest = digest_of(upload.content)
-        if status.status == 404:
+    def _resume(self, upload: Upload, may_have_shrunk: bool) -> None:
+        held = self._bytes_of(upload)
+        if not held:
             assert upload.closing, f"the upload {upload.location} is gone"
             return
-        last = int(status.header("Range").removeprefix("0-"))
-        held = {0, 1} if last == 0 else {last + 1}  # 0-0 is said of none, too
-        assert upload.acknowledged <= max(held), f"{upload.acknowledged} bytes were acknowledged: {status}"
-        assert min(held) <= upload.sent, f"{upload.sent} bytes were sent: {status}"
+        assert may_have_shrunk or upload.acknowledged <= max(held), f"of {upload.acknowledged} bytes it holds {held}"
+        assert min(held) <= upload.sent, f"of {upload.sent} bytes that were sent it holds {held}"
+        digest = digest_of(upload.content)
         key = Key("blob", upload.repository, digest)
         with self._history.writing((key, digest)) as attempt:
-            answer = self._finish(upload, digest, min(held))
-            if not attempt.settle(answer):
-                answer = self._finish(upload, digest, max(held))
-            assert attempt.settle(answer), f"{upload.location} can't be finished: {answer}"
+            answers = [self._finish(upload, digest, min(held))]
+            if not attempt.settle(answers[0]):
+                # It held one byte and not none; or it has found out by itself that it holds less than it was told to.
+                held = self._bytes_of(upload)
+                answers += [self._finish(upload, digest, offset) for offset in sorted(held, reverse=True)]
+            finished = [answer for answer in answers if answer is not None and answer.status == 201]
+            if not finished and may_have_shrunk:
+                # What came after the last acknowledgement cannot be told from zeros: it is given up, and pushed anew.
+                assert min(held) > upload.acknowledged, f"{upload.location}, {held}, can't be finished: {answers}"
+                self._requester.demand("DELETE", upload.location, 204)
+                return
+            assert finished, f"{upload.location}, {held}, can't be finished: {answers}"
+            attempt.settle(finished[0])
         assert self._look(key) == digest
+
+    def _bytes_of(self, upload: Upload) -> set[int]:
+        """How many bytes it may hold; none if it is gone. The range 0-0 is said of one byte and of none."""
+        answer = self._requester.demand("GET", upload.location, 204, 404)
+        if answer.status == 404:
+            return set()
+        last = int(answer.header("Range").removeprefix("0-"))
+        return {last + 1} if last else {0, 1}
 
     def _finish(self, upload: Upload, digest: str, held: int) -> Answer | None:
         rest = upload.content[held:]

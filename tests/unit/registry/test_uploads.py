@@ -270,6 +270,32 @@ def test_a_commit_that_fails_leaves_the_upload_as_it_was(tmp_path: Path, monkeyp
         assert left_over(house) == []
 
 
+@pytest.mark.parametrize("left", [b"", CONTENT[:10_000], CONTENT[:69_000] + bytes(1000)])
+@pytest.mark.parametrize("complete", [True, False])
+def test_an_upload_of_which_a_power_cut_took_something_begins_anew(tmp_path: Path, left: bytes, complete: bool) -> None:
+    """It took the end, or left zeros there; and no blob is made of that."""
+    content = CONTENT[:70_000] if complete else CONTENT
+    digest = Digest.of(content)
+    with House(tmp_path / "orlop.db", LocalStorage(tmp_path / "store")) as house:
+        upload_id = house.uploads.start(CALLER, NAME)
+        patch(house.uploads, upload_id, *PIECES[:2])
+        path = house.storage.upload_path(upload_id)
+        house.storage.remove(path)
+        if left:
+            house.storage.put_content(path, left)
+        rebooted = house.new_uploads()
+        told = rebooted.size(CALLER, NAME, upload_id)
+        if told:
+            with pytest.raises(DigestInvalid):
+                put(rebooted, upload_id, digest, content[told:])
+        with pytest.raises(BlobUnknown):
+            house.blobs.find(CALLER, NAME, digest)
+        assert rebooted.size(CALLER, NAME, upload_id) == 0
+        patch(rebooted, upload_id, content, offset=0)
+        put(rebooted, upload_id, digest)
+        assert stored(house, digest) == content
+
+
 def test_bytes_whose_upload_has_ended_are_dropped(house: House) -> None:
     kept = house.uploads.start(CALLER, NAME)
     patch(house.uploads, kept, CONTENT)
