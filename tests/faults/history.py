@@ -5,6 +5,7 @@ A request that was answered took effect between its start and its end; one that 
 heard the end may have taken effect at any time after its start, or never.
 """
 
+import copy
 import math
 import threading
 import time
@@ -85,6 +86,10 @@ class History:
     surprises: list[str] = field(default_factory=list)
     """Answers that no client should get."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def copied(self) -> "History":
+        """What is known now, for another registry that was one with this so far."""
+        return History(copy.deepcopy(self.registers), self.contents, self.media_types)
 
     @contextmanager
     def writing(self, *changes: tuple[Key, str]) -> "Iterator[Attempt]":

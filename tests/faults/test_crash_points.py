@@ -62,17 +62,20 @@ class Scene:
         return not sequence.alive
 
     def verify(self) -> None:
+        """What the kill left, with its database and without it."""
+        bereft = Scene(self.server.data.with_name("bereft"))
+        shutil.copytree(self.server.data, bereft.server.data)
+        bereft.history = self.history.copied()
         self.server.start()
         self._compare(rebuilt=False)
         # Later requests work, on what was there and on what is new.
         Sequence(self.server.host_port, self.history, "after").run()
         wait_until_tidy(self.server.data / "store", self.history.uploads, unheard=1)
         assert self.server.stop() == 0
-        rebuild(self.server)
-        self.history.uploads.clear()  # the tree does not know whose they are
-        self.server.start()
-        self._compare(rebuilt=True)
-        assert self.server.stop() == 0
+        rebuild(bereft.server)
+        with bereft.server:
+            bereft._compare(rebuilt=True)
+        shutil.rmtree(bereft.server.data)
 
     def _compare(self, *, rebuilt: bool) -> None:
         with Requester(self.server.host_port) as requester:

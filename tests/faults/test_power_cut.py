@@ -48,8 +48,9 @@ def test_nothing_acknowledged_is_lost_in_power_cuts(tmp_path: Path, capsys: pyte
             raise
         finally:
             cuts.server.kill()
+    history, bound = cuts.history, 3 / ROUNDS
     with capsys.disabled():
         print(
-            f"\n{ROUNDS} power cuts under load: {cuts.history.acknowledged} acknowledged,"
-            f" {cuts.history.unknown} unknown, none lost (at 95% confidence, a cut loses something in less than {3 / ROUNDS:.0%} of cases)"
+            f"\n{ROUNDS} power cuts under load: {history.acknowledged} acknowledged, {history.unknown} unknown,"
+            f" none lost (at 95% confidence, a cut loses something in less than {bound:.0%} of cases)"
         )

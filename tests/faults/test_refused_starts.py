@@ -1,6 +1,5 @@
 """What cannot be served is refused: in one line that ends with the remedy, with nothing changed."""
 
-import copy
 import json
 import os
 import re
@@ -43,9 +42,7 @@ class Store:
 
     def copied(self, data: Path) -> "Store":
         shutil.copytree(self.data, data)
-        return Store(
-            data, History(copy.deepcopy(self.history.registers), self.history.contents, self.history.media_types)
-        )
+        return Store(data, self.history.copied())
 
     def change(self, statement: str) -> None:
         with closing(sqlite3.connect(self.database)) as connection:
