@@ -116,6 +116,7 @@ def test_nothing_is_lost_at_any_call(
 ) -> None:
     chosen = [point for point in points if point.call == call]
     reached = list(kill_at_each(chosen, memory))
-    assert len(reached) >= len(chosen) * 0.8  # the last ones come and go with the housekeeping's turns
+    # The last ones come and go with the turns of the housekeeping.
+    assert len(reached) >= len(chosen) - max(3, len(chosen) // 5)
     with capsys.disabled():
         print(f"\nkilled at {len(reached)} of {len(chosen)} calls of {call}: 0 lost")

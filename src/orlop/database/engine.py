@@ -7,7 +7,7 @@ import contextlib
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from orlop.database.connection import SqliteConnection
@@ -46,8 +46,11 @@ class Database:
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[SqliteConnection]:
-        """This thread's connection, with one snapshot for all that is read in the block."""
+        """This thread's connection, with one snapshot for all that is read in the block; blocks may be nested."""
         connection = self.reader()
+        if connection.driver.in_transaction:
+            yield connection
+            return
         connection.driver.execute("BEGIN")
         try:
             yield connection
@@ -60,7 +63,17 @@ class Database:
         What `unit` raises undoes it alone and is raised here. StorageFull, Unavailable: the commit failed, nothing of
         it holds. Others wait while `unit` runs, maybe in another thread: it must be short and do no other I/O.
         """
-        return self._writer.run(unit)
+        (answer,) = self._writer.run([unit])
+        if isinstance(answer, BaseException):
+            try:
+                raise answer
+            finally:
+                del answer  # its traceback holds this frame: a cycle for each refusal
+        return answer
+
+    def write_all(self, units: Sequence[Unit[Result]]) -> list[Result | BaseException]:
+        """`write` of several units, each for itself, in one transaction: for each its result or what it raised."""
+        return self._writer.run(units) if units else []
 
     def size(self) -> int:
         """Bytes on disk: the database and its log."""

@@ -6,7 +6,7 @@ To be done before it serves: the store's mark. A row that each commit raises wou
 import contextlib
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import psycopg
@@ -105,6 +105,16 @@ class PostgresDatabase:
             except psycopg.OperationalError as error:
                 raise Unavailable(f"the database cannot be written: {error}") from error
         raise Unavailable("the database is too busy: try again")
+
+    def write_all(self, units: Sequence[Callable[[PostgresConnection], Result]]) -> list[Result | BaseException]:
+        """`write` of several units, one after the other: for each its result or what it raised."""
+        answers: list[Result | BaseException] = []
+        for unit in units:
+            try:
+                answers.append(self.write(unit))
+            except Exception as error:  # noqa: BLE001  # it is the unit's
+                answers.append(error)
+        return answers
 
     def close(self) -> None:
         with self._opening:

@@ -8,6 +8,7 @@ from orlop.domain.digest import Digest
 from orlop.domain.errors import BlobInUse, BlobUnknown
 from orlop.domain.name import RepositoryName
 from orlop.registry.content import Content
+from orlop.steps import COMMIT, Step, Steps
 
 
 class Blobs:
@@ -33,7 +34,7 @@ class Blobs:
         """Whether less than half of the lease is left."""
         return held.lease_expires_at < now + self.lease // 2
 
-    def renew(self, caller: Caller, name: RepositoryName, digest: Digest) -> Held:
+    def renew(self, caller: Caller, name: RepositoryName, digest: Digest) -> Steps[Held]:
         """Renews the lease of a blob that a client was told of, so that its manifest may count on it."""
 
         def unit(connection: Connection) -> Held:
@@ -41,7 +42,8 @@ class Blobs:
             leases.renew(connection, held.repository_id, digest, self.lease)
             return held
 
-        return self.content.database.write(unit)
+        held: Held = yield Step(COMMIT, self.content.database.write_all, unit)
+        return held
 
     def mount(self, caller: Caller, name: RepositoryName, digest: Digest, source: RepositoryName | None) -> bool:
         """Makes a blob of `source`, or of any repository that the caller may read, one of this repository's.

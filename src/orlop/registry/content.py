@@ -5,13 +5,13 @@ from typing import TypeVar
 
 import structlog
 
-from orlop.combining import Combiner
 from orlop.database import blobs
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
 from orlop.domain.digest import Digest
 from orlop.domain.errors import BlobUnknown, Unavailable
 from orlop.registry.cache import ContentCache
+from orlop.steps import COMMIT, CONTENT, Step, Steps
 from orlop.storage.base import Storage
 
 log = structlog.get_logger("orlop.content")
@@ -19,10 +19,6 @@ log = structlog.get_logger("orlop.content")
 Result = TypeVar("Result")
 
 CACHE_BYTES = 32 * 1024 * 1024
-MOST_TOGETHER = 64
-"""Small objects that are put in one batch."""
-BATCHES = 4
-"""Batches at one time: of 1, 4 and 16, this was the fastest on a disk (16 pushers of manifests)."""
 SMALL = 64 * 1024
 """Blobs up to this many bytes are sent from memory."""
 
@@ -33,7 +29,6 @@ class Content:
     def __init__(self, storage: Storage, database: Database) -> None:
         self.storage = storage
         self.database = database
-        self._small: Combiner[tuple[str, bytes], None] = Combiner(storage.put_contents, MOST_TOGETHER, leaders=BATCHES)
         self.cache = ContentCache(CACHE_BYTES, largest=CACHE_BYTES // 8)
 
     def read(self, digest: Digest, generation: int | None = None) -> bytes:
@@ -53,9 +48,13 @@ class Content:
             self.cache.put(digest, content)
         return content
 
-    def put(self, path: str, content: bytes) -> None:
-        """Small content to its key, atomically and durably; many callers share the disk's syncs."""
-        self._small.submit((path, content))
+    def put(self, digest: Digest, content: bytes, unit: Callable[[Connection], Result]) -> Steps[Result]:
+        """`commit` of small content that is at hand."""
+        generation = self._next_generation(digest)
+        yield Step(CONTENT, self.storage.put_contents, (self.storage.blob_path(digest, generation), content))
+        result: Result = yield Step(COMMIT, self.database.write_all, _recording(digest, len(content), generation, unit))
+        self.cache.put(digest, content)
+        return result
 
     def commit(
         self,
@@ -70,14 +69,7 @@ class Content:
         """
         generation = self._next_generation(digest)
         place(self.storage.blob_path(digest, generation))
-
-        def record(connection: Connection) -> Result:
-            if not blobs.record_live(connection, digest, size, generation):
-                # Collection took the key between our look and our commit. The next try takes the key after it.
-                raise Unavailable("the content was being removed at this moment: push it again")
-            return unit(connection)
-
-        return self.database.write(record)
+        return self.database.write(_recording(digest, size, generation, unit))
 
     def _generation(self, digest: Digest) -> int:
         record = blobs.record(self.database.reader(), digest)
@@ -90,3 +82,15 @@ class Content:
         if record is None:
             return 0
         return record.generation + 1 if record.state == "removing" else record.generation
+
+
+def _recording(
+    digest: Digest, size: int, generation: int, unit: Callable[[Connection], Result]
+) -> Callable[[Connection], Result]:
+    def record(connection: Connection) -> Result:
+        if not blobs.record_live(connection, digest, size, generation):
+            # Collection took the key between our look and our commit. The next try takes the key after it.
+            raise Unavailable("the content was being removed at this moment: push it again")
+        return unit(connection)
+
+    return record

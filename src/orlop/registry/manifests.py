@@ -25,6 +25,7 @@ from orlop.domain.name import RepositoryName, Tag
 from orlop.registry import platforms
 from orlop.registry.content import Content
 from orlop.registry.names import Change, Names
+from orlop.steps import NAMES, Step, Steps
 
 MISSING_TOLD = 100
 """How many missing digests an error lists."""
@@ -93,7 +94,7 @@ class Manifests:
         extra_tags: tuple[Tag, ...],
         content_type: str,
         content: bytes,
-    ) -> Pushed:
+    ) -> Steps[Pushed]:
         """Stores a manifest and points its tags at it, in one commit.
 
         ManifestInvalid, ManifestTooLarge, DigestInvalid, ManifestBlobUnknown: nothing was changed.
@@ -104,14 +105,12 @@ class Manifests:
         manifest = parse_manifest(content, content_type)
         pushed_tags = (reference, *extra_tags) if isinstance(reference, Tag) else extra_tags
         values = describe(caller, digest, manifest, len(content), self._platforms(name, manifest))
-        changes = self._content.commit(
+        changes = yield from self._content.put(
             digest,
-            len(content),
-            lambda path: self._content.put(path, content),
+            content,
             lambda connection: self._record(connection, caller, name, digest, manifest, pushed_tags, values),
         )
-        self._content.cache.put(digest, content)
-        self._names.publish(changes)
+        yield Step(NAMES, self._names.publish_all, changes)
         return Pushed(digest, manifest.subject, pushed_tags)
 
     def delete(self, caller: Caller, name: RepositoryName, digest: Digest) -> None:

@@ -8,8 +8,9 @@ No lock serialises two writers of one name. Each reads the row again after it ha
 has changed: whoever writes the object last has, after that, seen the row that it wrote.
 """
 
+import itertools
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import structlog
 
@@ -47,8 +48,12 @@ class Names:
 
         An object that can't be written now is left to `drain`: its name is committed and holds.
         """
-        for entry, value in changes:
-            self._write(entry, value)
+        self._bring(dict(changes))
+
+    def publish_all(self, changes: Sequence[Iterable[Change]]) -> list[None]:
+        """`publish` for several use cases at once."""
+        self._bring(dict(itertools.chain.from_iterable(changes)))
+        return [None] * len(changes)
 
     def drain(self, *, foreign: bool = False) -> int:
         """Makes written objects durable and takes their entries off the outbox; how many.
@@ -71,42 +76,48 @@ class Names:
         return [entry for entry in pending if entry.id in self._written or entry.id in self._failed]
 
     def _finish(self, entries: list[Entry]) -> int:
-        written = [entry for entry in entries if entry.id in self._written or self._write(entry, self._current(entry))]
+        self._bring({entry: self._current(entry) for entry in entries if entry.id not in self._written})
+        written = [entry for entry in entries if entry.id in self._written]
         if written:
             self._storage.sync({self._path(entry) for entry in written})
             self._database.write(lambda connection: outbox.done(connection, written))
             self._written.difference_update(entry.id for entry in written)
         return len(written)
 
-    def _write(self, entry: Entry, value: str | None) -> bool:
-        try:
-            self._bring(entry, value)
-        except OSError as error:
+    def _bring(self, values: dict[Entry, str | None]) -> None:
+        """Writes each name's value, then looks whether its row still has it."""
+        written: set[Entry] = set()
+        while values:
+            failed = self._write(values)
+            written |= values.keys() - failed
+            with self._database.snapshot():
+                current = {entry: self._current(entry) for entry in values if entry not in failed}
+            values = {entry: value for entry, value in current.items() if value != values[entry]}
+            written -= values.keys()
+        self._failed.difference_update(entry.id for entry in written)
+        self._written.update(entry.id for entry in written)
+
+    def _write(self, values: dict[Entry, str | None]) -> set[Entry]:
+        """Puts or removes objects; those that could not be."""
+        put = {entry: value.encode() for entry, value in values.items() if value is not None}
+        contents = [(self._path(entry), content) for entry, content in put.items()]
+        outcomes = dict(zip(put, self._storage.put_contents(contents, durable=False), strict=True))
+        outcomes |= {entry: self._remove(self._path(entry)) for entry in values.keys() - put.keys()}
+        failed = {entry for entry, error in outcomes.items() if error is not None}
+        for entry in failed:
             self._failed.add(entry.id)
-            log.error("a name could not be written to the tree yet", path=self._path(entry), reason=str(error))
-            return False
-        self._failed.discard(entry.id)
-        self._written.add(entry.id)
-        return True
+            reason = str(outcomes[entry])
+            log.error("a name could not be written to the tree yet", path=self._path(entry), reason=reason)
+        return failed
 
-    def _bring(self, entry: Entry, value: str | None) -> None:
-        """Writes `value`, then looks whether the row still has it."""
-        path = self._path(entry)
-        while True:
-            if value is not None:
-                self._storage.put_content(path, value.encode(), durable=False)
-            else:
-                self._remove(path)
-            current = self._current(entry)
-            if current == value:
-                return
-            value = current
-
-    def _remove(self, path: str) -> None:
+    def _remove(self, path: str) -> OSError | None:
         try:
             self._storage.remove(path)
         except FileNotFoundError:
-            return
+            return None
+        except OSError as error:
+            return error.with_traceback(None)
+        return None
 
     def _current(self, entry: Entry) -> str | None:
         connection: Connection = self._database.reader()

@@ -16,8 +16,9 @@ from orlop.domain.caller import Caller
 from orlop.domain.digest import Digest, Hasher, new_hasher
 from orlop.domain.errors import DigestInvalid, UploadBusy, UploadOutOfOrder, UploadUnknown
 from orlop.domain.name import RepositoryName
-from orlop.registry.content import SMALL, Content
+from orlop.registry.content import Content
 from orlop.registry.space import Room
+from orlop.steps import COMMIT, Step, Steps
 from orlop.storage.base import Buffer, Writer
 
 WRITEBACK = 8 * 1024 * 1024
@@ -82,7 +83,7 @@ class Uploads:
         self._lease = lease
         self._hashers = _Hashers()
 
-    def start(self, caller: Caller, name: RepositoryName, algorithm: str = "sha256") -> str:
+    def start(self, caller: Caller, name: RepositoryName, algorithm: str = "sha256") -> Steps[str]:
         """A new upload's id: 160 random bits."""
         self.room.check()
         upload_id = secrets.token_hex(20)
@@ -91,7 +92,7 @@ class Uploads:
             repository_id = repositories.ensure(connection, name)
             uploads.start(connection, upload_id, repository_id, caller.account, algorithm, self._lifetime)
 
-        self._database.write(unit)
+        yield Step(COMMIT, self._database.write_all, unit)
         return upload_id
 
     def size(self, caller: Caller, name: RepositoryName, upload_id: str) -> int:
@@ -183,14 +184,21 @@ class Uploads:
             self.close(upload)
         self._discard(upload.id)
 
-    def finish_small(
+    def finish_whole(
         self, caller: Caller, name: RepositoryName, upload_id: str, content: bytes, digest: Digest
-    ) -> None:
-        """Appends content that is at hand, and finishes. If nothing came before it, there is no object in between."""
+    ) -> Steps[bool]:
+        """Finishes an upload that holds nothing with all of its content at hand: no object is made in between.
+
+        False where it holds bytes already: `finish_with` is for that.
+        """
         row = self._find(caller, name, upload_id)
-        if self._held(upload_id) == 0:
-            self._put(name, content, digest, row)
-            return
+        if self._held(upload_id):
+            return False
+        yield from self._put(name, content, digest, row)
+        return True
+
+    def finish_with(self, caller: Caller, name: RepositoryName, upload_id: str, content: bytes, digest: Digest) -> None:
+        """Appends content that is at hand, and finishes."""
         upload = self.open(caller, name, upload_id)
         try:
             upload.write([content])
@@ -200,9 +208,9 @@ class Uploads:
             if not upload.closed:
                 self.close(upload)
 
-    def create(self, caller: Caller, name: RepositoryName, content: bytes, digest: Digest) -> None:
+    def create(self, caller: Caller, name: RepositoryName, content: bytes, digest: Digest) -> Steps[None]:
         """Makes content at hand a blob at once, without a session."""
-        self._put(name, content, digest, None)
+        return self._put(name, content, digest, None)
 
     def cancel(self, caller: Caller, name: RepositoryName, upload_id: str) -> None:
         """Ends the upload and drops its bytes."""
@@ -230,7 +238,7 @@ class Uploads:
             self._discard(upload_id)
         return len(ended)
 
-    def _put(self, name: RepositoryName, content: bytes, digest: Digest, row: Upload | None) -> None:
+    def _put(self, name: RepositoryName, content: bytes, digest: Digest, row: Upload | None) -> Steps[None]:
         found = Digest.of(content, digest.algorithm)
         if found != digest:
             raise _mismatch(digest, found)
@@ -241,9 +249,7 @@ class Uploads:
                 raise UploadUnknown
             self._link(connection, repository_id, digest)
 
-        self._content.commit(digest, len(content), lambda path: self._content.put(path, content), record)
-        if len(content) <= SMALL:
-            self._content.cache.put(digest, content)
+        yield from self._content.put(digest, content, record)
 
     def _place(self, upload: OpenUpload, path: str) -> None:
         """Brings the bytes to their key. By a link where that can be: should the commit fail, or the process end before

@@ -4,6 +4,7 @@ aiohttp's own response objects build and check every header anew. Most answers h
 thousands of times a second; writing head and body in one piece takes a quarter of the time (measured).
 """
 
+import asyncio
 import time
 from collections.abc import Iterable
 from http import HTTPStatus
@@ -12,6 +13,9 @@ import msgspec
 from aiohttp.web import BaseRequest
 
 Headers = Iterable[tuple[str, str]]
+
+MOST_UNREAD = 60.0
+"""Seconds that an answer waits for a client that does not read it."""
 
 JSON = "application/json"
 
@@ -40,8 +44,16 @@ class Answer:
             raise ConnectionResetError("the client has gone")
         self.keep_alive = self.keep_alive and may_reuse(request)
         transport.write(self.head(request) + self.body if request.method != "HEAD" else self.head(request))
-        if len(self.body) > 65536:
-            await request.protocol._drain_helper()  # waits while the client reads more slowly than we write
+        if request.protocol.writing_paused:
+            await self._until_read(request, transport)
+
+    async def _until_read(self, request: BaseRequest, transport: asyncio.Transport) -> None:
+        try:
+            async with asyncio.timeout(MOST_UNREAD):
+                await request.protocol._drain_helper()
+        except TimeoutError as error:
+            transport.abort()
+            raise ConnectionResetError("the client has stopped reading") from error
 
     async def write_eof(self) -> None:
         """All was written by `prepare`."""

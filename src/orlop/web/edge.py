@@ -28,10 +28,11 @@ class Edge:
     def __init__(self, app: App) -> None:
         self.app = app
         self.started = time.time()
-        self.pools = Pools()
+        self.pools = Pools(app.database.snapshot)
         self.stall = app.settings.limits.transfer_timeout
         self.transfer = Transfer(self.pools, self.stall)
         self.call = self.pools.call
+        self.perform = self.pools.perform
         self.chores: dict[str, object] = {}
         """How each chore of housekeeping last went."""
 
@@ -67,8 +68,7 @@ class Edge:
 
 
 def caller_of(request: BaseRequest, request_id: str) -> Caller:
-    peer = request.transport.get_extra_info("peername") if request.transport is not None else None
-    return Caller("", peer[0] if isinstance(peer, tuple) else "", request_id)
+    return Caller("", request.remote or "", request_id)
 
 
 def content_length(request: BaseRequest) -> int | None:

@@ -7,15 +7,22 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
+
+from orlop.web.outcomes import Outcome
+from orlop.web.stages import Stages
 
 Result = TypeVar("Result")
 
 
 class Pools:
-    def __init__(self) -> None:
+    def __init__(self, reading: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext) -> None:
+        """`reading` is entered in a thread while use cases that run together look things up."""
         # Use cases wait for the database's writer and for the disk; many wait together and share a commit.
         self.cases = CasePool(24)
+        self.stages = Stages(reading)
+        self.perform = self.stages.perform
         # Transfers copy bytes and never wait for a peer: few threads move as much as many.
         self.transfers = ThreadPoolExecutor(8, thread_name_prefix="transfer")
         self.hashing = ThreadPoolExecutor(4, thread_name_prefix="hash")
@@ -23,24 +30,21 @@ class Pools:
 
     def close(self) -> None:
         """Ends the threads, once they have done what they were given."""
+        self.stages.close()
         self.cases.close()
         for pool in (self.transfers, self.hashing):
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-class _Case:
-    __slots__ = ("arguments", "ended", "error", "function", "future", "result", "watcher")
+class _Case(Outcome):
+    __slots__ = ("arguments", "error", "function", "result")
 
-    def __init__(
-        self, function: Callable[..., Any], arguments: tuple[object, ...], future: asyncio.Future[Any]
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], arguments: tuple[object, ...]) -> None:
+        super().__init__()
         self.function = function
         self.arguments = arguments
-        self.future = future
         self.result: Any = None
         self.error: BaseException | None = None
-        self.ended = False
-        self.watcher: asyncio.Future[None] | None = None
 
 
 class CasePool:
@@ -62,26 +66,15 @@ class CasePool:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def call(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Runs a use case in the pool, to its end.
-
-        A caller that is cancelled, as when its client hangs up, waits for it all the same: a case that is half done,
-        or that was dropped before it began, would leave uploads open that nobody closes.
-        """
+        """Runs a use case in the pool, to its end, also when the caller is cancelled."""
         if self._closed:
             raise RuntimeError("the server has stopped")
-        self._loop = loop = asyncio.get_running_loop()
-        case = _Case(function, arguments, loop.create_future())
+        self._loop = asyncio.get_running_loop()
+        case = _Case(function, arguments)
         self._cases.put(case)
         if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
             self._grow()
-        try:
-            result: Result = await case.future
-        except asyncio.CancelledError:
-            while not case.ended:
-                case.watcher = loop.create_future()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await case.watcher
-            raise
+        result: Result = await case.wait()
         return result
 
     def close(self) -> None:
@@ -119,15 +112,7 @@ class CasePool:
         self._waking = False
         while self._ended:
             case = self._ended.popleft()
-            case.ended = True
-            if case.watcher is not None and not case.watcher.done():
-                case.watcher.set_result(None)
-            if case.future.done():
-                continue  # cancelled: the error of a caller who has gone is nobody's
-            if case.error is None:
-                case.future.set_result(case.result)
-            else:
-                case.future.set_exception(case.error)
+            case.tell(case.result, case.error)
 
 
 async def joined(job: asyncio.Future[Result]) -> Result:

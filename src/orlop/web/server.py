@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
-from aiohttp import StreamReader, web
-from aiohttp.web_protocol import RequestHandler, _ErrInfo
+from aiohttp import web
 
 from orlop import telemetry
 from orlop.app import App
@@ -20,16 +19,14 @@ from orlop.domain.caller import Caller
 from orlop.web import health
 from orlop.web.answers import Answer
 from orlop.web.api import routes as api
+from orlop.web.connection import READ_BUFFER, Connections
 from orlop.web.edge import Edge, caller_of
 from orlop.web.housekeeping import Housekeeping
 from orlop.web.ui import page
-from orlop.web.v2 import errors
 from orlop.web.v2 import routes as v2
 
 log = structlog.get_logger("orlop.web")
 
-# With aiohttp's default of 64 KiB, reading stops and starts for ever during large uploads.
-READ_BUFFER = 1 << 20
 # Tokens are long; the default of 8 KiB is too small for them.
 LONGEST_HEADER = 32 * 1024
 LONGEST_TARGET = 16 * 1024
@@ -37,128 +34,6 @@ MOST_HEADERS = 200
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 CANCEL_TIMEOUT = 1.0
 """Seconds that a request gets to end once it is told to."""
-
-
-class Connection(RequestHandler):
-    """A client's connection, with a deadline for headers and answers of our own to what can't be parsed."""
-
-    __slots__ = ("_begun", "_begun_size", "_body", "_in_chunked", "headers_since", "last")
-
-    def __init__(self, *arguments: object, **keywords: object) -> None:
-        super().__init__(*arguments, **keywords)  # type: ignore[arg-type]
-        self.headers_since = 0.0
-        """When the first byte of a request came whose headers are not whole yet; 0 while there is none."""
-        self.last = False
-        """Whether no request comes after the running one: its body went past the HTTP parser, or the server stops."""
-        self._begun: list[bytes] = []  # a request as it came, while it may turn out to have a chunked body
-        self._begun_size = 0
-        self._in_chunked = False
-        self._body: StreamReader | None = None  # of the request that came last
-
-    def data_received(self, data: bytes) -> None:
-        # Before its first request, a connection may have no waiter yet.
-        between_requests = not self._messages and (self._waiter is not None or self._request_count == 0)
-        if between_requests and self._in_chunked:
-            self._forget_begun()
-        if between_requests or self._in_chunked:
-            self._begun.append(data)
-        requests = self._request_count
-        super().data_received(data)
-        if between_requests:
-            self._look_at_message()
-        elif self._in_chunked:
-            self._begun_size += len(data)
-            # Another request has come behind the one whose bytes these were, or somebody reads the body by the parser.
-            if self._request_count != requests or self._begun_size > 2 * READ_BUFFER:
-                self._forget_begun()
-        if self._messages:
-            self._look_for_broken_body()
-
-    def _look_for_broken_body(self) -> None:
-        """Where the parser meets what is no body, only the next request is told, and this one would wait for more."""
-        newest, payload = self._messages[-1]
-        if not isinstance(newest, _ErrInfo):
-            self._body = payload
-        elif self._body is not None and not self._body.is_eof() and self._body.exception() is None:
-            self._body.set_exception(web.RequestPayloadError("the body's coding is wrong"))
-            self.last = True
-            self._lingering_time = 0.0  # what else comes is not worth reading
-
-    def end_with_request(self) -> bool:
-        """Ends the connection once its running request is answered, now where there is none; whether it has ended."""
-        self.last = True
-        if self._waiter is None or self._messages:
-            return False  # aiohttp waits for a request only when it has none
-        self.force_close()
-        return True
-
-    def take_body(self, request_line: bytes) -> bytes | None:
-        """What has come of a chunked body, as it came. None where that isn't known any more.
-
-        `request_line` is how the request must begin: its first bytes may have come while the one before was answered.
-        """
-        if not self._in_chunked:
-            return None
-        head, ended, body = b"".join(self._begun).partition(b"\r\n\r\n")
-        self._forget_begun()
-        return body if ended and head.startswith(request_line) else None
-
-    def _look_at_message(self) -> None:
-        if not self._messages:
-            self.headers_since = self.headers_since or time.monotonic()
-            return
-        self.headers_since = 0.0
-        self._in_chunked = len(self._messages) == 1 and getattr(self._messages[0][0], "chunked", False)
-        if not self._in_chunked:
-            self._begun.clear()
-
-    def _forget_begun(self) -> None:
-        self._begun = []
-        self._begun_size = 0
-        self._in_chunked = False
-
-    def handle_error(  # type: ignore[override]
-        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> Answer:
-        """What the HTTP parser refuses (status 400), and what no handler expected."""
-        if isinstance(exc, ConnectionError | TimeoutError):
-            answer = Answer(408)  # for a connection that is closed already
-        elif status >= 500:
-            log.error("request failed", path=request.raw_path, exc_info=exc)
-            answer = errors.body(500, [(errors.INTERNAL.code, "the registry failed: its log says why", None)])
-        else:
-            answer = errors.body(400, [("UNSUPPORTED", "the request is not valid HTTP", None)])
-        answer.keep_alive = False
-        return answer
-
-
-class _Connections(web.Server):
-    """aiohttp's low-level server, making our connections."""
-
-    def __call__(self) -> Connection:
-        return Connection(self, loop=self._loop, **self._kwargs)
-
-    def cut_slow_headers(self, timeout: float) -> None:
-        deadline = time.monotonic() - timeout
-        for connection in self.connections:
-            since = getattr(connection, "headers_since", 0.0)
-            if since and since < deadline:
-                connection.force_close()
-
-    async def drain(self, timeout: float) -> None:
-        """Lets running requests end, for so many seconds, and closes every connection that has none.
-
-        aiohttp's own shutdown throws away what comes of the bodies of running requests.
-        """
-        deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            ended = [connection.end_with_request() for connection in self._own()]
-            if all(ended):
-                return
-            await asyncio.sleep(0.02)
-
-    def _own(self) -> list[Connection]:
-        return [connection for connection in self.connections if isinstance(connection, Connection)]
 
 
 class Server:
@@ -170,15 +45,14 @@ class Server:
         self._edge = Edge(app)
         self._run_id = secrets.token_hex(4)
         self._count = itertools.count(1)
-        self._counters: dict[tuple[str, str, int], Callable[[], None]] = {}
-        self._durations: dict[str, Callable[[float], None]] = {}
         self.stopping = False
 
     async def serve(self, ready: Callable[[str], None]) -> None:
         """Listens and answers until SIGTERM or SIGINT. `ready` gets the address once it listens. OSError: it can't."""
         limits = self._app.settings.limits
-        connections = _Connections(
-            self.handle,  # type: ignore[arg-type]  # answers are no StreamResponse, but act as one
+        connections = Connections(
+            self.handle,  # answers are no StreamResponse, but act as one
+            at_once=self.at_once,
             handler_cancellation=True,
             keepalive_timeout=limits.idle_timeout,
             read_bufsize=READ_BUFFER,
@@ -203,7 +77,7 @@ class Server:
         self._edge.pools.close()
 
     @contextlib.asynccontextmanager
-    async def _listening(self, connections: _Connections) -> AsyncIterator[str]:
+    async def _listening(self, connections: Connections) -> AsyncIterator[str]:
         settings = self._app.settings
         runner = web.ServerRunner(connections, shutdown_timeout=CANCEL_TIMEOUT)
         await runner.setup()
@@ -230,7 +104,7 @@ class Server:
         async def handle(request: web.BaseRequest) -> Answer:
             return health.metrics(self._edge) if request.raw_path == "/metrics" else health.absent()
 
-        connections = _Connections(handle, access_log=None)  # type: ignore[arg-type]
+        connections = Connections(handle, access_log=None)
         runner = web.ServerRunner(connections, shutdown_timeout=CANCEL_TIMEOUT)
         await runner.setup()
         try:
@@ -242,14 +116,13 @@ class Server:
     async def handle(self, request: web.BaseRequest) -> Answer:
         """Answers one request, and notes it in the log and the metrics."""
         started = time.perf_counter()
-        request_id = f"{self._run_id}-{next(self._count):x}"
-        caller = caller_of(request, request_id)
+        caller = self._caller(request)
         route, status, size, error = "none", 499, 0, ""
         try:
             route, answer = await self._dispatch(request, caller)
             status, size = answer.status, answer.size
             if status >= 400:
-                answer.headers = (*answer.headers, ("X-Request-Id", request_id))
+                answer.headers = (*answer.headers, ("X-Request-Id", caller.request_id))
             return answer
         except (ConnectionError, TimeoutError, asyncio.CancelledError) as cut:
             error = str(cut) or "the client has gone"
@@ -260,14 +133,23 @@ class Server:
             status = 500
             raise
         finally:
-            seconds = time.perf_counter() - started
-            if request.method != "HEAD":
-                telemetry.SENT.inc(size)
-            self._note(route, request.method, status, seconds)
-            path = request.raw_path.partition("?")[0]
-            self._access.write(
-                request_id, caller.address, caller.account, request.method, path, route, status, size, seconds, error
-            )
+            self._note(request, caller, route, status, size, started, error)
+
+    def at_once(self, request: web.BaseRequest) -> Answer | None:
+        """`handle` for what is at hand; None where something must be waited for, or refused."""
+        started = time.perf_counter()
+        caller = self._caller(request)
+        if not request.raw_path.startswith("/v2/"):
+            return None
+        found = v2.dispatch_at_once(self._edge, request, caller)
+        if found is None:
+            return None
+        route, answer = found
+        self._note(request, caller, route, answer.status, answer.size, started, "")
+        return answer
+
+    def _caller(self, request: web.BaseRequest) -> Caller:
+        return caller_of(request, f"{self._run_id}-{next(self._count):x}")
 
     async def _dispatch(self, request: web.BaseRequest, caller: Caller) -> tuple[str, Answer]:
         path = request.raw_path
@@ -292,15 +174,20 @@ class Server:
             return path.strip("/") or "home", health.not_allowed()
         return path.strip("/") or "home", handler()
 
-    def _note(self, route: str, method: str, status: int, seconds: float) -> None:
+    def _note(
+        self, request: web.BaseRequest, caller: Caller, route: str, status: int, size: int, started: float, error: str
+    ) -> None:
+        seconds = time.perf_counter() - started
+        method = request.method
+        requests = telemetry.REQUESTS
+        if method != "HEAD":
+            requests.sent += size
         # A client may send any method: only those of HTTP are told apart, so that the number of labels is bounded.
-        key = (route, method if method in METHODS else "other", status)
-        count = self._counters.get(key)
-        if count is None:
-            count = self._counters[key] = telemetry.REQUESTS.labels(key[0], key[1], str(status)).inc
-            self._durations.setdefault(route, telemetry.DURATION.labels(route).observe)
-        count()
-        self._durations[route](seconds)
+        requests.note(route, method if method in METHODS else "other", status, seconds)
+        path = request.raw_path.partition("?")[0]
+        self._access.write(
+            caller.request_id, caller.address, caller.account, method, path, route, status, size, seconds, error
+        )
 
 
 async def _ended(requests: set[asyncio.Task[Any]]) -> None:

@@ -19,6 +19,7 @@ from orlop.registry.referrers import Referrers
 from orlop.registry.repositories import Repositories
 from orlop.registry.space import Room
 from orlop.registry.uploads import Uploads
+from orlop.steps import perform
 from orlop.storage.memory import MemoryStorage
 from tests.protocol.content import OCI_CONFIG, OCI_IMAGE, OCI_INDEX, OCI_LAYER, descriptor, encode, image, index
 from tests.unit.database.content import CALLER, MINUTE, NAME, OTHER
@@ -43,11 +44,11 @@ class Registry:
 
     def push_blobs(self) -> None:
         for content in (CONFIG, LAYER):
-            self.uploads.create(CALLER, NAME, content, Digest.of(content))
+            perform(self.uploads.create(CALLER, NAME, content, Digest.of(content)))
 
     def push(self, content: bytes, media_type: str, *pushed_tags: str) -> Digest:
         digest = Digest.of(content)
-        self.manifests.push(CALLER, NAME, digest, tuple(map(Tag.parse, pushed_tags)), media_type, content)
+        perform(self.manifests.push(CALLER, NAME, digest, tuple(map(Tag.parse, pushed_tags)), media_type, content))
         return digest
 
     def find(self, reference: Tag | Digest) -> Found:
@@ -115,12 +116,12 @@ def test_a_blob_is_mounted_and_its_lease_renewed(registry: Registry, database: D
     assert registry.blobs.mount(CALLER, OTHER, digest, NAME)
     held = registry.blobs.find(CALLER, OTHER, digest)
     assert not registry.blobs.lease_due(held, database.reader().now())
-    registry.blobs.renew(CALLER, OTHER, digest)
+    perform(registry.blobs.renew(CALLER, OTHER, digest))
     assert registry.blobs.find(CALLER, OTHER, digest).lease_expires_at >= held.lease_expires_at
 
 
 def test_an_upload_is_resumed_and_finished(registry: Registry) -> None:
-    upload_id = registry.uploads.start(CALLER, NAME)
+    upload_id = perform(registry.uploads.start(CALLER, NAME))
     for piece in (b"first ", b"second"):
         upload = registry.uploads.open(CALLER, NAME, upload_id)
         upload.hash([piece])

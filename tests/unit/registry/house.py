@@ -19,6 +19,7 @@ from orlop.registry.referrers import Referrers
 from orlop.registry.repositories import Repositories
 from orlop.registry.space import Room
 from orlop.registry.uploads import OpenUpload, Uploads
+from orlop.steps import perform
 from orlop.storage.base import Storage
 from orlop.storage.memory import MemoryStorage
 from tests.protocol.content import OCI_CONFIG, OCI_IMAGE, OCI_LAYER, descriptor, encode, image
@@ -55,7 +56,7 @@ class House:
 
     def push_blob(self, content: bytes, name: RepositoryName = NAME, algorithm: str = "sha256") -> Digest:
         digest = Digest.of(content, algorithm)
-        self.uploads.create(CALLER, name, content, digest)
+        perform(self.uploads.create(CALLER, name, content, digest))
         return digest
 
     def new_image(self, name: RepositoryName = NAME, **more: Any) -> bytes:
@@ -68,7 +69,7 @@ class House:
     def push(self, content: bytes, *tags: str, name: RepositoryName = NAME, media_type: str = OCI_IMAGE) -> Pushed:
         """Pushes a manifest by digest, with these tags."""
         digest = Digest.of(content)
-        return self.manifests.push(CALLER, name, digest, tuple(map(Tag.parse, tags)), media_type, content)
+        return perform(self.manifests.push(CALLER, name, digest, tuple(map(Tag.parse, tags)), media_type, content))
 
     def push_image(self, *tags: str, name: RepositoryName = NAME, **more: Any) -> Digest:
         return self.push(self.new_image(name, **more), *tags, name=name).digest

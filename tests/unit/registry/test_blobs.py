@@ -7,6 +7,7 @@ import pytest
 from orlop.database import blobs as rows
 from orlop.domain.digest import Digest
 from orlop.domain.errors import BlobUnknown, Unavailable
+from orlop.steps import perform
 from tests.unit.registry.house import CALLER, HOUR, NAME, OTHER, House
 
 CONTENT = b"content of a blob"
@@ -44,7 +45,7 @@ def test_a_lease_is_due_when_less_than_half_is_left(house: House) -> None:
     pushed_at = held.lease_expires_at - HOUR
     assert not house.blobs.lease_due(held, pushed_at + HOUR // 2)
     assert house.blobs.lease_due(held, pushed_at + HOUR // 2 + 1)
-    renewed = house.blobs.renew(CALLER, NAME, Digest.of(CONTENT))
+    renewed = perform(house.blobs.renew(CALLER, NAME, Digest.of(CONTENT)))
     assert renewed.lease_expires_at >= held.lease_expires_at
 
 

@@ -18,6 +18,7 @@ from orlop.domain.errors import (
 )
 from orlop.domain.manifest import DOCKER_IMAGE, OCI_IMAGE, OCI_INDEX
 from orlop.domain.name import Tag
+from orlop.steps import perform
 from tests.protocol.content import OCI_CONFIG, OCI_LAYER, descriptor, encode, image, index
 from tests.unit.registry.house import CALLER, NAME, OTHER, House
 
@@ -39,14 +40,14 @@ def test_a_refused_manifest_changes_nothing(house: House) -> None:
     old = house.push_image("latest")
     absent = encode(image(descriptor(b"absent", OCI_CONFIG), []))
     with pytest.raises(ManifestBlobUnknown) as refusal:
-        house.manifests.push(CALLER, NAME, Tag("latest"), (), OCI_IMAGE, absent)
+        perform(house.manifests.push(CALLER, NAME, Tag("latest"), (), OCI_IMAGE, absent))
     assert refusal.value.detail == [{"digest": Digest.of(b"absent")}]
     with pytest.raises(ManifestUnknown):
         house.manifests.find(CALLER, NAME, Digest.of(absent))
     with pytest.raises(ManifestInvalid):
-        house.manifests.push(CALLER, NAME, Tag("latest"), (), OCI_IMAGE, b"{}")
+        perform(house.manifests.push(CALLER, NAME, Tag("latest"), (), OCI_IMAGE, b"{}"))
     with pytest.raises(DigestInvalid):
-        house.manifests.push(CALLER, NAME, Digest.of(b"another"), (), OCI_IMAGE, house.new_image())
+        perform(house.manifests.push(CALLER, NAME, Digest.of(b"another"), (), OCI_IMAGE, house.new_image()))
     assert house.tag("latest") == old
 
 

@@ -17,6 +17,7 @@ from orlop.domain.errors import (
     UploadUnknown,
 )
 from orlop.registry.uploads import OpenUpload, Uploads
+from orlop.steps import perform
 from orlop.storage.local import LocalStorage
 from orlop.storage.memory import MemoryStorage
 from tests.unit.registry.house import CALLER, HOUR, NAME, OTHER, House, append
@@ -64,7 +65,7 @@ def left_over(house: House) -> list[str]:
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 def test_a_blob_arrives_in_chunks(house: House, algorithm: str) -> None:
     uploads, digest = house.uploads, Digest.of(CONTENT, algorithm)
-    upload_id = uploads.start(CALLER, NAME, algorithm)
+    upload_id = perform(uploads.start(CALLER, NAME, algorithm))
     assert uploads.size(CALLER, NAME, upload_id) == 0
     for number, piece in enumerate(PIECES):
         size = patch(uploads, upload_id, piece, offset=sum(map(len, PIECES[:number])))
@@ -77,7 +78,7 @@ def test_a_blob_arrives_in_chunks(house: House, algorithm: str) -> None:
 
 
 def test_the_last_chunk_may_come_with_the_digest(house: House) -> None:
-    upload_id = house.uploads.start(CALLER, NAME)
+    upload_id = perform(house.uploads.start(CALLER, NAME))
     patch(house.uploads, upload_id, PIECES[0])
     put(house.uploads, upload_id, Digest.of(CONTENT), *PIECES[1:])
     assert stored(house, Digest.of(CONTENT)) == CONTENT
@@ -85,14 +86,14 @@ def test_the_last_chunk_may_come_with_the_digest(house: House) -> None:
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
 def test_the_closing_digest_may_be_of_another_algorithm_than_the_start(house: House, algorithm: str) -> None:
-    upload_id = house.uploads.start(CALLER, NAME, "sha512" if algorithm == "sha256" else "sha256")
+    upload_id = perform(house.uploads.start(CALLER, NAME, "sha512" if algorithm == "sha256" else "sha256"))
     patch(house.uploads, upload_id, CONTENT)
     put(house.uploads, upload_id, Digest.of(CONTENT, algorithm))
     assert stored(house, Digest.of(CONTENT, algorithm)) == CONTENT
 
 
 def test_an_upload_goes_on_in_another_process(house: House) -> None:
-    upload_id = house.uploads.start(CALLER, NAME)
+    upload_id = perform(house.uploads.start(CALLER, NAME))
     for piece in PIECES:
         patch(house.new_uploads(), upload_id, piece)
     put(house.new_uploads(), upload_id, Digest.of(CONTENT))
@@ -101,7 +102,7 @@ def test_an_upload_goes_on_in_another_process(house: House) -> None:
 
 def test_a_cut_request_keeps_what_arrived(house: House) -> None:
     for uploads in (house.uploads, house.new_uploads()):
-        upload_id = uploads.start(CALLER, NAME)
+        upload_id = perform(uploads.start(CALLER, NAME))
         upload = uploads.open(CALLER, NAME, upload_id)
         append(uploads, upload, CONTENT[:1000])
         uploads.close(upload)
@@ -113,7 +114,7 @@ def test_a_cut_request_keeps_what_arrived(house: House) -> None:
 
 @pytest.mark.parametrize("offset", [0, 999, 1001, 10**12])
 def test_a_chunk_must_begin_at_the_end(house: House, offset: int) -> None:
-    upload_id = house.uploads.start(CALLER, NAME)
+    upload_id = perform(house.uploads.start(CALLER, NAME))
     patch(house.uploads, upload_id, CONTENT[:1000])
     with pytest.raises(UploadOutOfOrder) as refusal:
         house.uploads.open(CALLER, NAME, upload_id, offset)
@@ -123,7 +124,7 @@ def test_a_chunk_must_begin_at_the_end(house: House, offset: int) -> None:
 
 
 def test_one_request_writes_at_a_time(house: House) -> None:
-    upload_id = house.uploads.start(CALLER, NAME)
+    upload_id = perform(house.uploads.start(CALLER, NAME))
     upload = house.uploads.open(CALLER, NAME, upload_id)
     append(house.uploads, upload, CONTENT[:1000])
     with pytest.raises(UploadBusy):
@@ -136,7 +137,7 @@ def test_one_request_writes_at_a_time(house: House) -> None:
 
 @pytest.mark.parametrize("pieces", [(), (PIECES[2],)])
 def test_a_wrong_digest_leaves_the_upload_as_it_was(house: House, pieces: tuple[bytes, ...]) -> None:
-    upload_id = house.uploads.start(CALLER, NAME)
+    upload_id = perform(house.uploads.start(CALLER, NAME))
     patch(house.uploads, upload_id, *PIECES[:2])
     wrong = Digest.of(b"something else")
     for _ in range(3):
@@ -152,7 +153,7 @@ def test_a_wrong_digest_leaves_the_upload_as_it_was(house: House, pieces: tuple[
 
 
 def test_the_digest_of_a_part_makes_no_blob_of_the_whole(house: House) -> None:
-    upload_id = house.uploads.start(CALLER, NAME)
+    upload_id = perform(house.uploads.start(CALLER, NAME))
     patch(house.uploads, upload_id, *PIECES[:2])
     patch(house.uploads, upload_id, PIECES[2])
     with pytest.raises(DigestInvalid):
@@ -163,25 +164,25 @@ def test_the_digest_of_a_part_makes_no_blob_of_the_whole(house: House) -> None:
 def test_small_content_needs_no_session(house: House) -> None:
     digest = house.push_blob(b"small")
     assert stored(house, digest) == b"small"
-    upload_id = house.uploads.start(CALLER, NAME)
+    upload_id = perform(house.uploads.start(CALLER, NAME))
     with pytest.raises(DigestInvalid):
-        house.uploads.finish_small(CALLER, NAME, upload_id, b"other", digest)
-    house.uploads.finish_small(CALLER, NAME, upload_id, b"other", Digest.of(b"other"))
+        perform(house.uploads.finish_whole(CALLER, NAME, upload_id, b"other", digest))
+    perform(house.uploads.finish_whole(CALLER, NAME, upload_id, b"other", Digest.of(b"other")))
     assert stored(house, Digest.of(b"other")) == b"other"
     with pytest.raises(UploadUnknown):
-        house.uploads.finish_small(CALLER, NAME, upload_id, b"more", Digest.of(b"more"))
+        perform(house.uploads.finish_whole(CALLER, NAME, upload_id, b"more", Digest.of(b"more")))
     with pytest.raises(BlobUnknown):
         house.blobs.find(CALLER, NAME, Digest.of(b"more"))
 
 
 def test_the_empty_blob_is_a_blob(house: House) -> None:
-    upload_id = house.uploads.start(CALLER, NAME)
+    upload_id = perform(house.uploads.start(CALLER, NAME))
     put(house.uploads, upload_id, Digest.of(b""))
     assert stored(house, Digest.of(b"")) == b""
 
 
 def test_an_upload_is_its_repositorys_alone(house: House) -> None:
-    upload_id = house.uploads.start(CALLER, NAME)
+    upload_id = perform(house.uploads.start(CALLER, NAME))
     for attempt in (house.uploads.size, house.uploads.open, house.uploads.cancel):
         with pytest.raises(UploadUnknown):
             attempt(CALLER, OTHER, upload_id)
@@ -191,7 +192,7 @@ def test_an_upload_is_its_repositorys_alone(house: House) -> None:
 
 
 def test_an_ended_upload_is_unknown_and_its_bytes_are_gone(house: House) -> None:
-    upload_id = house.uploads.start(CALLER, NAME)
+    upload_id = perform(house.uploads.start(CALLER, NAME))
     patch(house.uploads, upload_id, CONTENT)
     house.uploads.cancel(CALLER, NAME, upload_id)
     assert left_over(house) == []
@@ -209,7 +210,7 @@ def end_of(request: str, uploads: Uploads, upload: OpenUpload) -> None:
 
 @pytest.mark.parametrize("request_", ["suspend", "finish"])
 def test_an_upload_that_is_cancelled_under_its_writer_ends(house: House, request_: str) -> None:
-    upload_id = house.uploads.start(CALLER, NAME)
+    upload_id = perform(house.uploads.start(CALLER, NAME))
     upload = house.uploads.open(CALLER, NAME, upload_id)
     append(house.uploads, upload, CONTENT)
     house.uploads.cancel(CALLER, NAME, upload_id)
@@ -222,10 +223,10 @@ def test_an_upload_that_is_cancelled_under_its_writer_ends(house: House, request
 
 def test_uploads_expire_after_their_last_chunk(house: House) -> None:
     brief = house.new_uploads(lifetime=50)
-    kept, abandoned = house.uploads.start(CALLER, NAME), brief.start(CALLER, NAME)
+    kept, abandoned = perform(house.uploads.start(CALLER, NAME)), perform(brief.start(CALLER, NAME))
     patch(house.uploads, kept, CONTENT)
     patch(brief, abandoned, CONTENT)
-    extended = brief.start(CALLER, NAME)
+    extended = perform(brief.start(CALLER, NAME))
     patch(house.new_uploads(lifetime=HOUR), extended, CONTENT)
     deadline = time.monotonic() + 10
     while brief.expire() == 0:
@@ -238,7 +239,7 @@ def test_uploads_expire_after_their_last_chunk(house: House) -> None:
 
 
 def test_every_write_is_told(house: House) -> None:
-    upload_id = house.uploads.start(CALLER, NAME)
+    upload_id = perform(house.uploads.start(CALLER, NAME))
     upload = house.uploads.open(CALLER, NAME, upload_id)
     told: list[int] = []
     upload.on_write = told.append
@@ -253,7 +254,7 @@ def test_a_commit_that_fails_leaves_the_upload_as_it_was(tmp_path: Path, monkeyp
         raise Unavailable
 
     with House(tmp_path / "orlop.db", LocalStorage(tmp_path / "store")) as house:
-        upload_id = house.uploads.start(CALLER, NAME)
+        upload_id = perform(house.uploads.start(CALLER, NAME))
         patch(house.uploads, upload_id, *PIECES[:2])
         with monkeypatch.context() as context:
             context.setattr(house.database, "write", refuse)
@@ -277,7 +278,7 @@ def test_an_upload_of_which_a_power_cut_took_something_begins_anew(tmp_path: Pat
     content = CONTENT[:70_000] if complete else CONTENT
     digest = Digest.of(content)
     with House(tmp_path / "orlop.db", LocalStorage(tmp_path / "store")) as house:
-        upload_id = house.uploads.start(CALLER, NAME)
+        upload_id = perform(house.uploads.start(CALLER, NAME))
         patch(house.uploads, upload_id, *PIECES[:2])
         path = house.storage.upload_path(upload_id)
         house.storage.remove(path)
@@ -297,7 +298,7 @@ def test_an_upload_of_which_a_power_cut_took_something_begins_anew(tmp_path: Pat
 
 
 def test_bytes_whose_upload_has_ended_are_dropped(house: House) -> None:
-    kept = house.uploads.start(CALLER, NAME)
+    kept = perform(house.uploads.start(CALLER, NAME))
     patch(house.uploads, kept, CONTENT)
     house.storage.put_content(house.storage.upload_path("0" * 40), b"left by a process that was killed")
     assert house.uploads.expire() == 1

@@ -1,8 +1,10 @@
 """`/v2/<name>/manifests/<reference>`."""
 
+from orlop.database.manifests import Found
 from orlop.domain.digest import Digest
 from orlop.domain.errors import ManifestTooLarge, ParameterInvalid, TooManyTags
 from orlop.domain.name import Tag, parse_reference
+from orlop.registry.content import SMALL
 from orlop.web.answers import Answer
 from orlop.web.conditions import is_known
 from orlop.web.v2 import errors
@@ -17,6 +19,24 @@ async def get(call: Call) -> Answer:
     reference = parse_reference(call.item)
     app = call.edge.app
     found = await call.edge.look_up(app.manifests.find_on, call.name, reference)
+    content = app.manifests.cached(found.digest)
+    if content is None and call.request.method == "GET":
+        content = await call.edge.call(app.manifests.read, found)
+    return _answer(call, reference, found, content)
+
+
+def at_once(call: Call) -> Answer | None:
+    """`get`, where the bytes are in memory."""
+    reference = parse_reference(call.item)
+    app = call.edge.app
+    found = app.manifests.find_on(app.database.hot(), call.name, reference)
+    content = app.manifests.cached(found.digest)
+    if call.request.method == "GET" and (content is None or len(content) > SMALL):
+        return None
+    return _answer(call, reference, found, content)
+
+
+def _answer(call: Call, reference: Tag | Digest, found: Found, content: bytes | None) -> Answer:
     headers = [
         ("Content-Type", found.media_type),
         ("Docker-Content-Digest", found.digest),
@@ -28,10 +48,8 @@ async def get(call: Call) -> Answer:
         return Answer(304, headers)
     if call.request.method == "HEAD":
         return Answer(200, headers, size=found.size)
-    content = app.manifests.cached(found.digest)
-    if content is None:
-        content = await call.edge.call(app.manifests.read, found)
-    app.pulls.note(found, reference)
+    assert content is not None
+    call.edge.app.pulls.note(found, reference)
     return Answer(200, headers, content)
 
 
@@ -46,7 +64,7 @@ async def put(call: Call) -> Answer:
         answer.keep_alive = False  # reading the rest would serve nobody
         return answer
     content_type = call.request.headers.get("Content-Type", "").partition(";")[0].strip()
-    pushed = await call.edge.call(app.manifests.push, call.caller, call.name, reference, tags, content_type, content)
+    pushed = await call.edge.perform(app.manifests.push(call.caller, call.name, reference, tags, content_type, content))
     headers = [
         ("Location", call.location(f"/v2/{call.name}/manifests/{pushed.digest}")),
         ("Docker-Content-Digest", str(pushed.digest)),

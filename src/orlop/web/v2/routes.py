@@ -3,6 +3,8 @@
 A repository's name may itself hold parts such as `blobs` or `manifests`, so paths are read from their end.
 """
 
+from collections.abc import Callable
+
 from aiohttp.web import BaseRequest
 
 from orlop.domain.caller import Caller
@@ -28,6 +30,14 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "tags": {"GET": tags.listing, "HEAD": tags.listing},
     "referrers": {"GET": referrers.listing, "HEAD": referrers.listing},
 }  # fmt: skip
+
+AT_ONCE: dict[tuple[str, str], Callable[[Call], Answer | None]] = {
+    ("GET", "manifests"): manifests.at_once,
+    ("HEAD", "manifests"): manifests.at_once,
+    ("GET", "blobs"): blobs.get_at_once,
+    ("HEAD", "blobs"): blobs.head_at_once,
+}
+"""What is asked for most, and answered from memory where it can be."""
 
 
 async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[str, Answer]:
@@ -59,6 +69,20 @@ async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[st
             others = [method for method in handlers or () if method != request.method]
             answer.headers = (*answer.headers, ("Allow", ", ".join(others)))
     return route, answer
+
+
+def dispatch_at_once(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[str, Answer] | None:
+    """`dispatch` for what is answered without waiting for anything; None where it isn't, and for refusals."""
+    try:
+        target = Target(request.raw_path)
+        kind, name, item = _match(target.segments)
+        handler = AT_ONCE.get((request.method, kind))
+        if handler is None:
+            return None
+        answer = handler(Call(edge, request, caller, target, RepositoryName.parse(name), item))
+    except Exception:  # noqa: BLE001  # nothing has been done yet: `dispatch` meets it again, and says it
+        return None
+    return None if answer is None else (f"v2.{kind}", answer)
 
 
 def _match(segments: list[str]) -> tuple[str, str, str]:

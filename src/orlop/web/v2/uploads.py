@@ -15,6 +15,7 @@ from orlop.domain.errors import (
 from orlop.domain.name import RepositoryName
 from orlop.registry.content import SMALL
 from orlop.registry.uploads import OpenUpload
+from orlop.steps import Steps
 from orlop.web.answers import Answer
 from orlop.web.edge import accept_body, content_length
 from orlop.web.ranges import Chunk, parse_chunk
@@ -36,7 +37,7 @@ async def start(call: Call) -> Answer:
     algorithm = parse_algorithm(announced) if announced is not None else "sha256"
     if mounted is not None:
         algorithm = Digest.parse(mounted).algorithm
-    upload_id = await call.edge.call(call.edge.app.uploads.start, call.caller, call.name, algorithm)
+    upload_id = await call.edge.perform(call.edge.app.uploads.start(call.caller, call.name, algorithm))
     return _progress(call, 202, upload_id, 0)
 
 
@@ -68,7 +69,11 @@ async def put(call: Call) -> Answer:
         length = content_length(call.request)
         if length is not None and 0 < length <= SMALL and "Content-Range" not in call.request.headers:
             content = await _small_body(call, length)
-            await call.edge.call(app.uploads.finish_small, call.caller, call.name, _id(call), content, digest)
+            whole = await call.edge.perform(
+                app.uploads.finish_whole(call.caller, call.name, _id(call), content, digest)
+            )
+            if not whole:
+                await call.edge.call(app.uploads.finish_with, call.caller, call.name, _id(call), content, digest)
             return _created(call, digest)
         async with _opened(call, _id(call)) as upload:
             if length != 0:
@@ -100,12 +105,15 @@ async def _create(call: Call, digest: Digest) -> Answer:
     length = content_length(call.request)
     if length is not None and length <= SMALL:
         content = await _small_body(call, length)
-        await call.edge.call(app.uploads.create, call.caller, call.name, content, digest)
+        await call.edge.perform(app.uploads.create(call.caller, call.name, content, digest))
         return _created(call, digest)
     begun: list[str] = []
-    start = app.uploads.start
+
+    def begin() -> Steps[None]:
+        begun.append((yield from app.uploads.start(call.caller, call.name, digest.algorithm)))
+
     try:
-        await call.edge.call(lambda: begun.append(start(call.caller, call.name, digest.algorithm)))
+        await call.edge.perform(begin())
         async with _opened(call, begun[0]) as upload:
             await _receive(call, upload)
             await call.edge.call(app.uploads.finish, call.caller, upload, digest)
