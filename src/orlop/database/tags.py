@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import Select, bindparam, case, delete, func, insert, literal_column, or_, select, update
 
 from orlop.database import pages
 from orlop.database.connection import Connection
@@ -79,14 +79,20 @@ _REMOVE = Statement(
     lambda _: delete(tags).where(tags.c.repository_id == bindparam("repository_id"), tags.c.name == bindparam("tag"))
 )
 _LOG = Statement(lambda _: insert(tag_history).values(parameters(tag_history, without=("id",))))
-_NAMES = Statement(
-    lambda _: (
+
+
+def _names() -> Select[Any]:
+    page = (
         select(tags.c.name)
         .where(tags.c.repository_id == bindparam("repository_id"), tags.c.name > bindparam("last"))
         .order_by(tags.c.name)
         .limit(bindparam("count"))
+        .subquery("page")
     )
-)
+    return select(func.aggregate_strings(page.c.name, literal_column("' '")))  # type: ignore[arg-type]
+
+
+_NAMES = Statement(lambda _: _names())
 _OF_MANIFEST = Statement(
     lambda _: select(tags.c.name).where(tags.c.manifest_id == bindparam("manifest_id")).order_by(tags.c.name)
 )
@@ -230,7 +236,10 @@ def remove(connection: Connection, caller: Caller, repository_id: int, tag: str)
 
 def names(connection: Connection, repository_id: int, *, last: str, count: int) -> list[str]:
     """Up to `count` tags after `last`, in byte order."""
-    return [row[0] for row in connection.all(_NAMES, repository_id=repository_id, last=last, count=count)]
+    # As one value: of 10,000 rows, making each one a Python object takes most of the time. A tag holds no space.
+    row = connection.one(_NAMES, repository_id=repository_id, last=last, count=count)
+    joined: str | None = row[0] if row else None
+    return sorted(joined.split(" ")) if joined else []
 
 
 def of_manifest(connection: Connection, manifest_id: int) -> list[str]:
