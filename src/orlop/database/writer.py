@@ -1,4 +1,4 @@
-"""SQLite's one writer. Units that wait share a transaction and its sync (group commit), each in a savepoint of its own.
+"""SQLite's one writer. Units that wait share a transaction and its sync (group commit), and where one is refused, each has a savepoint.
 
 There is no thread for it: whoever finds nobody writing writes for all that wait (see `combining`).
 """
