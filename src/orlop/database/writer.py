@@ -1,4 +1,6 @@
-"""SQLite's one writer. Units that wait share a transaction and its sync (group commit), and where one is refused, each has a savepoint.
+"""SQLite's one writer. Units that wait share a transaction and its sync (group commit).
+
+A unit that is refused does not undo the others: the group is then tried again, each unit in a savepoint of its own.
 
 There is no thread for it: whoever finds nobody writing writes for all that wait (see `combining`).
 """
