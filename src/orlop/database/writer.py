@@ -122,7 +122,7 @@ class Writer:
         self._driver.execute("COMMIT")
 
     def _plainly(self, group: Sequence[Unit[Any]], answers: list[Any]) -> bool:
-        """Whether all went well. Refusals are rare, and savepoints take a fifth of a group's time (measured)."""
+        """Whether all went well. Refusals are rare, and savepoints take a third of a group's time (measured)."""
         for unit in group:
             try:
                 answers.append(unit(self._connection))
