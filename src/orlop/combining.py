@@ -13,6 +13,16 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+def result_of(answer: Result | BaseException) -> Result:
+    """One's own part of what was done together. Raises an answer that is an exception."""
+    if isinstance(answer, BaseException):
+        try:
+            raise answer
+        finally:
+            del answer  # its traceback holds this frame: a cycle for each refusal
+    return answer
+
+
 class _Waiter(Generic[Item]):
     __slots__ = ("answer", "answered", "group", "item", "wake")
 
@@ -37,17 +47,16 @@ class Combiner(Generic[Item, Result]):
         work: Callable[[Sequence[Item]], Sequence[Result | BaseException]],
         most: int,
         afterwards: Callable[[], None] | None = None,
-        leaders: int = 1,
     ) -> None:
         """`most`: items in one group; a larger one would keep its first too long.
 
-        `afterwards` runs when a group is answered and the next has not begun. `leaders`: groups at one time.
+        `afterwards` runs when a group is answered and the next has not begun.
         """
         self._work = work
         self._most = most
         self._afterwards = afterwards
         self._state = threading.Lock()
-        self._free = leaders
+        self._busy = False
         self._waiting: list[_Waiter[Item]] = []
 
     def submit(self, item: Item) -> Result:
@@ -55,19 +64,14 @@ class Combiner(Generic[Item, Result]):
         waiter = _Waiter(item)
         with self._state:
             self._waiting.append(waiter)
-            if self._free:
-                self._free -= 1
+            if not self._busy:
+                self._busy = True
                 self._form_group()
         waiter.wake.acquire()
         if not waiter.answered:
             self._lead(waiter.group)
         answer, waiter.answer = waiter.answer, None
-        if isinstance(answer, BaseException):
-            try:
-                raise answer
-            finally:
-                del answer  # its traceback holds this frame: a cycle for each refusal
-        result: Result = answer
+        result: Result = result_of(answer)
         return result
 
     def waiting(self) -> int:
@@ -103,4 +107,4 @@ class Combiner(Generic[Item, Result]):
             if self._waiting:
                 self._form_group()
             else:
-                self._free += 1
+                self._busy = False

@@ -9,6 +9,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple, TypeVar
 
+from orlop.combining import result_of
+
 Result = TypeVar("Result")
 
 
@@ -56,12 +58,7 @@ class Case:
 def perform(steps: Steps[Result]) -> Result:
     """One use case alone."""
     (answer,) = perform_together([steps])
-    if isinstance(answer, BaseException):
-        try:
-            raise answer
-        finally:
-            del answer  # its traceback holds this frame: a cycle for each refusal
-    return answer
+    return result_of(answer)
 
 
 def perform_together(

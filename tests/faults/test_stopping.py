@@ -1,6 +1,7 @@
 """SIGTERM: running transfers finish, new ones are refused, and the exit code is 0 whatever clients do."""
 
 import signal
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.bench.certificate import Certificate
 from tests.faults.requests import Requester
 from tests.protocol.client import Client
 from tests.protocol.conftest import address_of
@@ -107,6 +109,35 @@ def test_small_bodies_that_run_over_the_moment_are_whole(client: Client, server:
         kept = Repository(again, repository.name)
         assert kept.get("manifests/latest").body == manifest
         assert kept.get(f"blobs/{digest_of(blob)}").body == blob
+
+
+def test_bodies_over_tls_that_run_over_the_moment_are_whole(memory: Path) -> None:
+    certificate = Certificate.make(memory)
+    trusting = ssl.create_default_context(cafile=str(certificate.cert))
+    settings = {"TLS_CERT": str(certificate.cert), "TLS_KEY": str(certificate.key), "LIMITS_DRAIN_TIMEOUT": "20s"}
+    kind = "application/vnd.oci.image.index.v1+json"
+    document = {"schemaVersion": 2, "mediaType": kind, "manifests": [], "annotations": {"long": "x" * 40_000}}
+    blob, manifest = random_bytes(3 * MIB), encode(document)
+    with OrlopServer(memory / "data", LOG_LEVEL="warning", **settings) as server:
+        address = address_of(server)
+        with Connection(address, trusting) as pushing, Connection(address, trusting) as tagging:
+            target = f"/v2/over/tls/blobs/uploads/?digest={digest_of(blob)}"
+            pushing.begin("POST", target, len(blob), blob[:MIB], underway=True)
+            tagging.begin("PUT", "/v2/over/tls/manifests/v1", len(manifest), manifest[:30_000], underway=True)
+            tell_to_stop(server)
+            pushing.send(blob[MIB:])
+            tagging.send(manifest[30_000:])
+            assert pushing.read().status == 201
+            assert tagging.read().status == 201
+        assert server.process is not None
+        assert server.process.wait(PATIENCE) == 0
+        server.start()
+        with Connection(address_of(server), trusting) as again:
+            again.send(f"GET /v2/over/tls/blobs/{digest_of(blob)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert again.read().body == blob
+            again.send(b"GET /v2/over/tls/manifests/v1 HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert again.read().body == manifest
+        assert "Traceback" not in server.log
 
 
 def test_a_chunk_that_runs_over_the_moment_is_acknowledged_and_resumed(client: Client, server: OrlopServer) -> None:

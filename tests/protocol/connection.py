@@ -4,6 +4,7 @@ import contextlib
 import io
 import select
 import socket
+import ssl
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
@@ -22,9 +23,11 @@ class Closed(Exception):
 class Connection:
     """Sends bytes as they are, and reads answers one by one."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(self, address: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
         self._socket = socket.create_connection(address, PATIENCE)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket, server_hostname=address[0])
         self._reader: io.BufferedReader = self._socket.makefile("rb")
 
     def send(self, data: bytes) -> None:
@@ -103,7 +106,8 @@ class Connection:
 
     def finish_sending(self) -> None:
         """Tells the server that nothing more will come, as a client does whose input was cut."""
-        self._socket.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):  # the server has ended the connection already
+            self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

@@ -15,8 +15,7 @@ def test_one_item_is_done_by_its_own_thread() -> None:
     assert combiner.submit(1) is threading.current_thread()
 
 
-@pytest.mark.parametrize("leaders", [1, 4])
-def test_what_waits_is_done_together_and_no_group_is_too_large(leaders: int) -> None:
+def test_what_waits_is_done_together_and_no_group_is_too_large() -> None:
     groups: list[list[int]] = []
 
     def work(items: Sequence[int]) -> list[int]:
@@ -24,7 +23,7 @@ def test_what_waits_is_done_together_and_no_group_is_too_large(leaders: int) -> 
         time.sleep(0.002)
         return [item * 2 for item in items]
 
-    combiner = Combiner(work, 8, leaders=leaders)
+    combiner = Combiner(work, 8)
     with ThreadPoolExecutor(32) as pool:
         assert list(pool.map(combiner.submit, range(500))) == [number * 2 for number in range(500)]
     assert sorted(item for group in groups for item in group) == list(range(500))

@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from orlop.combining import result_of
 from orlop.database.connection import SqliteConnection
 from orlop.database.writer import Result, Unit, Writer
 
@@ -64,12 +65,7 @@ class Database:
         it holds. Others wait while `unit` runs, maybe in another thread: it must be short and do no other I/O.
         """
         (answer,) = self._writer.run([unit])
-        if isinstance(answer, BaseException):
-            try:
-                raise answer
-            finally:
-                del answer  # its traceback holds this frame: a cycle for each refusal
-        return answer
+        return result_of(answer)
 
     def write_all(self, units: Sequence[Unit[Result]]) -> list[Result | BaseException]:
         """`write` of several units, each for itself, in one transaction: for each its result or what it raised."""

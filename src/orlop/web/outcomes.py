@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -41,3 +43,32 @@ class Outcome:
             self.future.set_result(result)
         else:
             self.future.set_exception(error)
+
+
+class Outcomes:
+    """Brings what threads have done to the loop. What is ready together wakes it once."""
+
+    def __init__(self) -> None:
+        self._ready: deque[tuple[Outcome, Any, BaseException | None]] = deque()
+        self._waking = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def new(self, outcome: Outcome) -> None:
+        """Called on the loop, before a thread gets what `outcome` is of."""
+        self._loop = outcome.future.get_loop()
+
+    def tell(self, ready: Iterable[tuple[Outcome, Any, BaseException | None]]) -> None:
+        """Called in a thread: outcomes with their results or errors."""
+        self._ready.extend(ready)
+        # The loop clears the mark before it looks: who finds it set has put its outcomes where the loop will look.
+        if self._ready and not self._waking:
+            self._waking = True
+            assert self._loop is not None
+            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._tell)
+
+    def _tell(self) -> None:
+        self._waking = False
+        while self._ready:
+            outcome, result, error = self._ready.popleft()
+            outcome.tell(result, error)

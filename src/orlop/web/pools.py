@@ -4,13 +4,12 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from orlop.web.outcomes import Outcome
+from orlop.web.outcomes import Outcome, Outcomes
 from orlop.web.stages import Stages
 
 Result = TypeVar("Result")
@@ -37,14 +36,12 @@ class Pools:
 
 
 class _Case(Outcome):
-    __slots__ = ("arguments", "error", "function", "result")
+    __slots__ = ("arguments", "function")
 
     def __init__(self, function: Callable[..., Any], arguments: tuple[object, ...]) -> None:
         super().__init__()
         self.function = function
         self.arguments = arguments
-        self.result: Any = None
-        self.error: BaseException | None = None
 
 
 class CasePool:
@@ -60,17 +57,15 @@ class CasePool:
         self._cases: queue.SimpleQueue[_Case | None] = queue.SimpleQueue()
         self._idle = threading.Semaphore(0)
         self._threads: list[threading.Thread] = []
-        self._ended: deque[_Case] = deque()
-        self._waking = False
+        self._outcomes = Outcomes()
         self._closed = False
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def call(self, function: Callable[..., Result], *arguments: object) -> Result:
         """Runs a use case in the pool, to its end, also when the caller is cancelled."""
         if self._closed:
             raise RuntimeError("the server has stopped")
-        self._loop = asyncio.get_running_loop()
         case = _Case(function, arguments)
+        self._outcomes.new(case)
         self._cases.put(case)
         if not self._idle.acquire(blocking=False) and len(self._threads) < self._size:
             self._grow()
@@ -91,28 +86,14 @@ class CasePool:
 
     def _run(self) -> None:
         while (case := self._cases.get()) is not None:
+            result, error = None, None
             try:
-                case.result = case.function(*case.arguments)
-            except BaseException as error:  # noqa: BLE001  # it is the caller's
-                case.error = error
-            self._ended.append(case)
-            # The loop clears the mark before it looks: who finds it set has put its case where the loop will look.
-            if not self._waking:
-                self._waking = True
-                self._wake()
-            del case
+                result = case.function(*case.arguments)
+            except BaseException as raised:  # noqa: BLE001  # it is the caller's
+                error = raised
+            self._outcomes.tell([(case, result, error)])
+            del case, result, error
             self._idle.release()
-
-    def _wake(self) -> None:
-        assert self._loop is not None
-        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self._answer)
-
-    def _answer(self) -> None:
-        self._waking = False
-        while self._ended:
-            case = self._ended.popleft()
-            case.tell(case.result, case.error)
 
 
 async def joined(job: asyncio.Future[Result]) -> Result:

@@ -3,8 +3,6 @@
 While one stage syncs content to the disk, another commits what came before: the more wait, the more share each sync.
 """
 
-import asyncio
-import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -12,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from orlop.steps import Case, Steps
-from orlop.web.outcomes import Outcome
+from orlop.web.outcomes import Outcome, Outcomes
 
 Result = TypeVar("Result")
 
@@ -44,16 +42,14 @@ class Stages:
         self._waiting: dict[Callable[..., Any], deque[_Running]] = {}  # by what their step is to be done by
         self._busy: set[Callable[..., Any]] = set()
         self._idle = 0
-        self._ended: deque[_Running] = deque()
-        self._waking = False
+        self._outcomes = Outcomes()
         self._closed = False
         self._threads: list[threading.Thread] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def perform(self, steps: Steps[Result]) -> Result:
         """Runs a use case, to its end, also when the caller is cancelled."""
-        self._loop = asyncio.get_running_loop()
         running = _Running(steps)
+        self._outcomes.new(running.outcome)
         with self._state:
             if self._closed:
                 raise RuntimeError("the server has stopped")
@@ -118,19 +114,10 @@ class Stages:
         with self._reading():
             for running, outcome in zip(group, outcomes, strict=True):
                 running.advance(outcome)
-        self._ended.extend(running for running in group if running.step is None)
-        # The loop clears the mark before it looks: who finds it set has put its cases where the loop will look.
-        if self._ended and not self._waking:
-            self._waking = True
-            assert self._loop is not None
-            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
-                self._loop.call_soon_threadsafe(self._answer)
-
-    def _answer(self) -> None:
-        self._waking = False
-        while self._ended:
-            running = self._ended.popleft()
-            if isinstance(running.answer, BaseException):
-                running.outcome.tell(None, running.answer)
-            else:
-                running.outcome.tell(running.answer, None)
+        self._outcomes.tell(
+            (running.outcome, None, running.answer)
+            if isinstance(running.answer, BaseException)
+            else (running.outcome, running.answer, None)
+            for running in group
+            if running.step is None
+        )
