@@ -88,9 +88,7 @@ async def _bodies(reader: asyncio.StreamReader, count: int) -> list[bytes]:
         ([GET % b"hot", GET % b"cold", GET % b"hot"], [b"at once", b"later", b"at once"]),
     ],
 )
-def test_only_what_is_asked_alone_and_plainly_is_answered_at_once(
-    sent: list[bytes], expected: list[bytes]
-) -> None:
+def test_only_what_is_asked_alone_and_plainly_is_answered_at_once(sent: list[bytes], expected: list[bytes]) -> None:
     asyncio.run(_ask(sent, expected))
 
 
