@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -15,6 +16,7 @@ from orlop.database.engine import Database
 from orlop.database.upgrade import prepare
 from orlop.domain.errors import OrlopError, StoreRefused
 from orlop.maintenance import identity
+from orlop.registry.audit import Audit
 from orlop.registry.blobs import Blobs
 from orlop.registry.content import Content
 from orlop.registry.details import Details
@@ -31,16 +33,23 @@ from orlop.storage.base import Storage
 from orlop.storage.location import open_storage
 from orlop.storage.metered import MeteredStorage
 
+if TYPE_CHECKING:
+    from orlop.auth.access import Access
+
 log = structlog.get_logger("orlop")
 
 
 class App:
     """One open registry: its store, its database, and what clients may ask of them."""
 
-    def __init__(self, settings: Settings, storage: Storage, database: Database) -> None:
+    def __init__(
+        self, settings: Settings, storage: Storage, database: Database, *, access_is_new: bool = False
+    ) -> None:
+        """`access_is_new`: the registry never had accounts before."""
         limits = settings.limits
         lease = milliseconds(limits.lease)
         self.settings = settings
+        self.access_is_new = access_is_new
         self.storage = storage
         self.database = database
         self.content = Content(storage, database)
@@ -57,6 +66,8 @@ class App:
         self.details = Details(self.content, self.manifests, self.referrers)
         self.status = Status(storage, database, self.room)
         self.pulls = Pulls(database)
+        self.audit = Audit(database, settings.audit.entries)
+        self.access = _access(settings, database)
 
 
 @contextlib.contextmanager
@@ -77,10 +88,43 @@ def open_app(settings: Settings) -> Iterator[App]:
         database = Database(path)
         stack.callback(database.close)
         identity.check(storage, database)
-        app = App(settings, storage, database)
+        had_accounts = identity.had_accounts(storage, database)
+        _check_mode(settings, storage, had_accounts=had_accounts)
+        app = App(settings, storage, database, access_is_new=not had_accounts)
         _catch_up(app)
         yield app
         _catch_up(app)
+
+
+def _access(settings: Settings, database: Database) -> "Access | None":
+    if settings.access.mode == "open":
+        return None
+    # Loaded only where it is needed: what it signs and hashes with takes 15 MiB.
+    from orlop.auth.access import Access, Options
+
+    access = settings.access
+    options = Options(
+        rules=access.rules,
+        htpasswd=access.htpasswd,
+        service=settings.service,
+        lifetime=access.token_lifetime,
+        failures=settings.limits.failed_sign_ins,
+    )
+    return Access(database, options)
+
+
+def _check_mode(settings: Settings, storage: Storage, *, had_accounts: bool) -> None:
+    """StoreRefused where accounts once decided, and now everyone would.
+
+    The tree remembers it too: a database that was lost or rebuilt opens nothing.
+    """
+    if settings.access.mode == "accounts":
+        identity.note_accounts(storage)
+    elif had_accounts and not settings.allow_anonymous_push:
+        raise StoreRefused(
+            "this registry has had accounts, and access.mode = open lets everyone in: set access.mode to accounts, or"
+            " pass --allow-anonymous-push if that is meant"
+        )
 
 
 def _catch_up(app: App) -> None:
@@ -88,6 +132,7 @@ def _catch_up(app: App) -> None:
     is left to do."""
     for chore in (
         app.pulls.flush,
+        app.access.sign_in.flush if app.access is not None else lambda: None,
         lambda: app.names.drain(foreign=True),
         lambda: identity.mark(app.storage, app.database),
     ):

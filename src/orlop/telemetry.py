@@ -24,6 +24,12 @@ REGISTRY = CollectorRegistry()
 
 RECEIVED = Counter("orlop_received_bytes", "Bytes of bodies received.", registry=REGISTRY)
 CONNECTIONS = Gauge("orlop_connections", "Open client connections.", registry=REGISTRY)
+REFUSALS = Counter(
+    "orlop_refusals",
+    "Requests refused for who sent them: asked to sign in, wrong credentials, not allowed, too many.",
+    ["reason"],
+    registry=REGISTRY,
+)
 OUTBOX = Gauge("orlop_outbox_entries", "Names whose object in the tree may not be durable yet.", registry=REGISTRY)
 FREE = Gauge("orlop_storage_free_bytes", "Free bytes on the disk of the store.", registry=REGISTRY)
 

@@ -34,7 +34,13 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "rebuild": Entry("orlop.cli.rebuild:command", "Make the database again from the stored content."),
         "storage": Entry("orlop.cli.storage:command", "Test the configured storage."),
     },
-    ACCESS: {},
+    ACCESS: {
+        "user": Entry("orlop.cli.user:command", "Manage the accounts of people and robots."),
+        "group": Entry("orlop.cli.group:command", "Manage groups of accounts."),
+        "token": Entry("orlop.cli.token:command", "Manage access tokens and signing keys."),
+        "access": Entry("orlop.cli.access:command", "Explain what the rules of access come to."),
+        "audit": Entry("orlop.cli.audit:command", "Show who changed what, and who was refused."),
+    },
 }
 
 COMMANDS: dict[str, Entry] = {name: entry for group in GROUPS.values() for name, entry in group.items()}

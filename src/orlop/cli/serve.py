@@ -3,28 +3,33 @@
 import errno
 import gc
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 import uvloop
 
 from orlop import __version__, telemetry
-from orlop.app import open_app
+from orlop.app import App, open_app
 from orlop.cli.settings import settings_options
 from orlop.config import Settings, check_exposure
+from orlop.domain.caller import SYSTEM
 from orlop.domain.errors import StoreRefused
 from orlop.web.server import Server
+
+ADMIN = "admin"
 
 
 @click.command("serve", short_help="Serve the registry.")
 @settings_options("listen", "data", "storage.url", "database.url", "allow_anonymous_push")
-def command(settings: Settings) -> None:
+def command(settings: Settings, read_settings: Callable[[], Settings]) -> None:
     """Serve the registry until SIGTERM or Ctrl-C; running transfers may finish then."""
     check_exposure(settings)
     access = telemetry.configure(settings.log.format, settings.log.level)
     try:
         with open_app(settings) as app:
-            server = Server(app, access)
+            _make_first_admin(app)
+            server = Server(app, access, read_settings)
             # What lives now lives to the end: the collector need not look at it again.
             gc.freeze()
             # Requests leave few cycles behind: to look for them at every 700th object costs more than it finds.
@@ -54,10 +59,48 @@ def _tell(settings: Settings, url: str) -> None:
     lines = [
         f"Orlop {__version__} listens on {url}",
         f"  data    {_place(settings)}",
-        f"  access  everyone who reaches {host} may pull, push and delete",
+        f"  access  {_access(settings, host)}",
         f"  push    docker tag IMAGE {host}/NAME:TAG && docker push {host}/NAME:TAG",
     ]
     print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _access(settings: Settings, host: str) -> str:
+    if settings.access.mode == "open":
+        return f"everyone who reaches {host} may pull, push and delete"
+    count = len(settings.access.rules)
+    return f"accounts, {count} rule{'' if count == 1 else 's'}; sign in with: docker login {host}"
+
+
+def _make_first_admin(app: App) -> None:
+    """The first admin of a registry that has no account, as the configuration asks for."""
+    if app.access is None:
+        return
+    settings, accounts = app.settings, app.access.accounts
+    if accounts.every():
+        return
+    if settings.admin_password_file:
+        accounts.create(SYSTEM, ADMIN, _password_of(Path(settings.admin_password_file)), admin=True)
+        print(f"  made the account {ADMIN} with the password in {settings.admin_password_file}", file=sys.stderr)
+    elif settings.access.htpasswd:
+        return
+    elif settings.access.first_admin == "print" and app.access_is_new:
+        from orlop.auth.passwords import new_password
+
+        password = new_password()
+        accounts.create(SYSTEM, ADMIN, password, admin=True)
+        print(f"  made the account {ADMIN} with the password {password}, which is not shown again", file=sys.stderr)
+    else:
+        print(f"  there is no account: make one with `orlop user create {ADMIN} --admin`", file=sys.stderr)
+
+
+def _password_of(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        told = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise StoreRefused(f"admin_password_file = {path}: cannot be read ({told})") from error
+    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _place(settings: Settings) -> str:

@@ -1,6 +1,7 @@
 """The options that several commands share: where the configuration, the data and the store are."""
 
 import functools
+import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -31,13 +32,21 @@ _OPTIONS = {
 
 
 def settings_options(*keys: str) -> Callable[[Function], Function]:
-    """Adds `--config` and the options for these settings; the command gets one argument, `settings`."""
+    """Adds `--config` and the options for these settings; the command gets one argument, `settings`.
+
+    One that has an argument `read_settings` gets what reads them again, too.
+    """
 
     def decorate(function: Function) -> Function:
+        wanted = inspect.signature(function).parameters
+
         @functools.wraps(function)
         def command(config: Path | None, **arguments: Any) -> Any:
             options = {key: arguments.pop(key.replace(".", "_")) for key in keys}
-            return function(settings=load(config, os.environ, options), **arguments)
+            read = functools.partial(load, config, os.environ, options)
+            if "read_settings" in wanted:
+                arguments["read_settings"] = read
+            return function(settings=read(), **arguments)
 
         decorated: Any = command
         for key in reversed(keys):

@@ -6,6 +6,7 @@ from orlop.config.load import Loaded, check_exposure, load, load_with_origins
 from orlop.config.quantities import FreeFloor
 from orlop.config.settings import (
     AccessSettings,
+    AuditSettings,
     DatabaseSettings,
     LimitsSettings,
     LogSettings,
@@ -18,6 +19,7 @@ from orlop.config.settings import (
 __all__ = [
     "AccessSettings",
     "Address",
+    "AuditSettings",
     "ConfigurationError",
     "DatabaseSettings",
     "FreeFloor",

@@ -4,6 +4,7 @@ A kind is written beside the field, in its `Annotated` type. `read` raises a Val
 to write instead; `show` gives a value that TOML has and that `read` takes back.
 """
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -11,6 +12,9 @@ from urllib.parse import urlsplit
 
 from orlop.config.address import Address
 from orlop.config.quantities import FreeFloor, format_duration, format_size, parse_duration, parse_size
+from orlop.domain.access import Rule
+
+Shown = str | bool | int | list[str]
 
 
 class Kind(Protocol):
@@ -20,7 +24,7 @@ class Kind(Protocol):
         """The setting's value, from TOML data or from the text of a variable or option."""
         ...
 
-    def show(self, value: Any) -> str | bool:
+    def show(self, value: Any) -> Shown:
         """The value as `read` takes it back."""
         ...
 
@@ -105,19 +109,88 @@ class Size:
 
 
 class Duration:
-    """Seconds; `zero` says whether there may be none."""
+    """Seconds, up to `longest`; `zero` says whether there may be none."""
 
-    def __init__(self, *, zero: bool = False) -> None:
+    def __init__(self, *, zero: bool = False, longest: float | None = None) -> None:
         self.zero = zero
+        self.longest = longest
 
     def read(self, value: object) -> float:
         seconds = parse_duration(value)
         if seconds == 0 and not self.zero:
             raise ValueError("must be more than 0")
+        if self.longest is not None and seconds > self.longest:
+            raise ValueError(f"must be {format_duration(self.longest)} at most")
         return seconds
 
     def show(self, value: float) -> str:
         return format_duration(value)
+
+
+class Number:
+    """A whole number, from `smallest` to `largest`."""
+
+    def __init__(self, smallest: int, largest: int) -> None:
+        self.smallest, self.largest = smallest, largest
+
+    def read(self, value: object) -> int:
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValueError("must be a whole number")
+        if not self.smallest <= value <= self.largest:
+            raise ValueError(f"must be from {self.smallest} to {self.largest}")
+        return value
+
+    def show(self, value: int) -> int:
+        return value
+
+
+class Texts:
+    """A list of texts; in a variable or option, `;` or a new line stands between them."""
+
+    def read(self, value: object) -> Any:
+        if isinstance(value, str):
+            value = [item for item in re.split(r"[;\n]", value) if item.strip()]
+        if not isinstance(value, list):
+            raise ValueError('must be a list, as ["…", "…"]')
+        return tuple(self.item(Text().read(item).strip()) for item in value)
+
+    def item(self, text: str) -> Any:
+        return text
+
+    def show(self, value: tuple[Any, ...]) -> list[str]:
+        return [str(item) for item in value]
+
+
+class Rules(Texts):
+    """Rules of access."""
+
+    def item(self, text: str) -> Rule:
+        return Rule.parse(text)
+
+    def show(self, value: tuple[Rule, ...]) -> list[str]:
+        return [rule.text for rule in value]
+
+
+class Networks(Texts):
+    """Addresses, or networks as `10.0.0.0/8`."""
+
+    def item(self, text: str) -> str:
+        try:
+            return str(ipaddress.ip_network(text))
+        except ValueError as error:
+            raise ValueError(f"{text[:60]!r} is no address or network ({error})") from error
+
+
+class Service(Text):
+    """A name that goes into headers and tokens."""
+
+    def read(self, value: object) -> str:
+        text = super().read(value)
+        if re.fullmatch(r"[A-Za-z0-9._:/-]{0,200}", text) is None:
+            raise ValueError("must be letters, digits and . _ : / - only")
+        return text
 
 
 class Floor:

@@ -87,10 +87,11 @@ def _contradictions(settings: Settings, origins: Mapping[str, str]) -> list[str]
 
 def check_exposure(settings: Settings) -> None:
     """Refuse to listen beyond this machine while everyone may push, unless that is meant (ConfigurationError)."""
-    if settings.address.is_loopback or settings.allow_anonymous_push:
+    if settings.address.is_loopback or settings.allow_anonymous_push or settings.access.mode == "accounts":
         return
     problem = (
         f"listen = {settings.listen}: everyone who reaches this address could push and delete;"
-        f" listen on 127.0.0.1:{settings.address.port}, or pass --allow-anonymous-push if that is meant"
+        f" listen on 127.0.0.1:{settings.address.port}, set access.mode to accounts, or pass --allow-anonymous-push if"
+        " that is meant"
     )
     raise ConfigurationError([problem])

@@ -9,8 +9,23 @@ from typing import Annotated, Literal
 import msgspec
 
 from orlop.config.address import Address
-from orlop.config.kinds import DatabaseUrl, Duration, Floor, Listen, Needed, PublicUrl, Size, StorageUrl, Text
+from orlop.config.kinds import (
+    DatabaseUrl,
+    Duration,
+    Floor,
+    Listen,
+    Needed,
+    Networks,
+    Number,
+    PublicUrl,
+    Rules,
+    Service,
+    Size,
+    StorageUrl,
+    Text,
+)
 from orlop.config.quantities import DEFAULT_FREE_FLOOR, FreeFloor
+from orlop.domain.access import Rule
 
 
 class StorageSettings(msgspec.Struct, frozen=True):
@@ -34,8 +49,29 @@ class DatabaseSettings(msgspec.Struct, frozen=True):
 class AccessSettings(msgspec.Struct, frozen=True):
     """Who may do what."""
 
-    mode: Literal["open"] = "open"
-    """`open`: everyone who reaches the registry may pull, push and delete."""
+    mode: Literal["open", "accounts"] = "open"
+    """`open`: everyone who reaches the registry may pull, push and delete. `accounts`: what the rules allow."""
+    rules: Annotated[tuple[Rule, ...], Rules()] = (Rule.parse("signed-in may all on {account}/**"),)
+    """Who may do what, a rule each: `WHO may ACTIONS on PATTERN`. Default: every account, below its own name."""
+    htpasswd: Annotated[str, Text()] = ""
+    """A file of names and bcrypt hashes, as `htpasswd -B` makes it, whose accounts count too."""
+    challenge: Literal["token", "basic"] = "token"
+    """How clients are asked to sign in: `token` by the token service, `basic` by name and password in each request."""
+    service: Annotated[str, Service()] = ""
+    """The name of this registry in tokens. Default: the host of `public_url`, else `orlop`."""
+    token_lifetime: Annotated[float, Duration(longest=900.0)] = 300.0
+    """How long a token of the token service is good, 15 minutes at most."""
+    deletes: bool = True
+    """Accept requests to delete tags, manifests and blobs, from those who may."""
+    first_admin: Literal["none", "print"] = "none"
+    """`print`: where there never was an account, make `admin` and write its password to standard error, once."""
+
+
+class AuditSettings(msgspec.Struct, frozen=True):
+    """Who changed what, and who was refused."""
+
+    entries: Annotated[int, Number(0, 1_000_000_000)] = 1_000_000
+    """How many are kept; older ones go. About 300 bytes each."""
 
 
 class LogSettings(msgspec.Struct, frozen=True):
@@ -80,6 +116,10 @@ class LimitsSettings(msgspec.Struct, frozen=True):
     """How long an unfinished upload can be resumed after its last byte."""
     lease: Annotated[float, Duration()] = 86400.0
     """How long a blob or manifest that nothing names yet is kept for the client that pushed it or asked for it."""
+    failed_sign_ins: Annotated[int, Number(1, 1_000_000)] = 20
+    """How many wrong passwords a minute one address may send, and may be sent for one account."""
+    requests: Annotated[int, Number(0, 1_000_000)] = 0
+    """How many requests a second one address may send, 0 for any number; for a moment ten times as many."""
     sparse: bool = False
     """Accept an index or manifest whose children or layers are not here."""
 
@@ -95,9 +135,14 @@ class Settings(msgspec.Struct, frozen=True):
     """The folder for everything that the registry keeps, made if it is not there."""
     allow_anonymous_push: bool = False
     """Listen beyond this machine although everyone who reaches the registry may push and delete."""
+    admin_password_file: Annotated[str, Text()] = ""
+    """A file with the password of the first admin, `admin`, who is made at the start where there is no account."""
+    trusted_proxies: Annotated[tuple[str, ...], Networks()] = ()
+    """Addresses or networks of proxies whose `X-Forwarded-For`, `-Proto` and `-Host` count. Default: nobody's do."""
     storage: StorageSettings = StorageSettings()
     database: DatabaseSettings = DatabaseSettings()
     access: AccessSettings = AccessSettings()
+    audit: AuditSettings = AuditSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     tls: TlsSettings = TlsSettings()
@@ -112,6 +157,11 @@ class Settings(msgspec.Struct, frozen=True):
     def metrics_address(self) -> Address | None:
         """`metrics.listen`, taken apart; None where metrics are on the main address."""
         return Address.parse(self.metrics.listen) if self.metrics.listen else None
+
+    @property
+    def service(self) -> str:
+        """`access.service`, or its default."""
+        return self.access.service or self.public_url.partition("://")[2] or "orlop"
 
     @property
     def storage_url(self) -> str:

@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator
 
 from orlop.config.fields import FIELDS
-from orlop.config.kinds import redact
+from orlop.config.kinds import Shown, redact
 from orlop.config.load import Loaded
 from orlop.config.settings import Settings
 
 
-def shown(settings: Settings) -> dict[str, str | bool]:
+def shown(settings: Settings) -> dict[str, Shown]:
     """Every setting by key, in the form of the file, without passwords; defaults that follow from others are filled."""
     values = {key: field.kind.show(field.of(settings)) for key, field in FIELDS.items()}
     values["storage.url"] = settings.storage_url
@@ -33,6 +33,6 @@ def _lines(loaded: Loaded) -> Iterator[str]:
         yield f"{f'{name} = {_literal(value)}':<40} # {loaded.origins[key]}"
 
 
-def _literal(value: str | bool) -> str:
-    """JSON's strings and booleans are TOML's, but for DEL, which only TOML wants escaped."""
+def _literal(value: Shown) -> str:
+    """JSON's strings, numbers, booleans and lists are TOML's, but for DEL, which only TOML wants escaped."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

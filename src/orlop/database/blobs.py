@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Select, and_, bindparam, delete, func, or_, select
 
+from orlop.database import pages
 from orlop.database.connection import Connection
 from orlop.database.schema import blobs, leases, manifest_references, manifests, repositories, repository_blobs
 from orlop.database.statement import Insert, Statement, parameters
@@ -119,8 +120,12 @@ _NEEDED_BY = Statement(
 _READABLE_SOMEWHERE = Statement(
     lambda _: (
         select(blobs.c.id)
-        .select_from(blobs.join(repository_blobs, repository_blobs.c.blob_id == blobs.c.id))
-        .where(blobs.c.digest == bindparam("digest"), blobs.c.state == "live")
+        .select_from(
+            blobs.join(repository_blobs, repository_blobs.c.blob_id == blobs.c.id).join(
+                repositories, repositories.c.id == repository_blobs.c.repository_id
+            )
+        )
+        .where(blobs.c.digest == bindparam("digest"), blobs.c.state == "live", pages.among(repositories.c.name))
         .limit(1)
         .with_for_update(read=True, of=blobs)
     )
@@ -174,5 +179,6 @@ def needed_by(connection: Connection, repository_id: int, digest: Digest) -> str
     return row[0] if row else None
 
 
-def held_anywhere(connection: Connection, digest: Digest) -> bool:
-    return connection.one(_READABLE_SOMEWHERE, digest=digest) is not None
+def held_anywhere(connection: Connection, digest: Digest, readable: str = "") -> bool:
+    """Whether a repository among those that may be read holds the blob. `readable`: see `Authority.readable`."""
+    return connection.one(_READABLE_SOMEWHERE, digest=digest, readable=readable) is not None

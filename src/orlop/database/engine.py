@@ -4,6 +4,8 @@ Durability: write-ahead log with `synchronous=FULL`. A power cut lost every ackn
 """
 
 import contextlib
+import functools
+import re
 import sqlite3
 import threading
 import weakref
@@ -90,9 +92,20 @@ class Database:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "wal_autocheckpoint=0"):
             driver.execute(f"PRAGMA {pragma}")
         driver.execute(f"PRAGMA cache_size=-{cache}")
+        driver.create_function("regexp", 2, _regexp, deterministic=True)
         connection = SqliteConnection(driver)
         # A thread that ends drops its connection.
         weakref.finalize(connection, driver.close)
         with self._opening:
             self._opened.add(connection)
         return connection
+
+
+def _regexp(expression: str, text: str) -> bool:
+    """`text REGEXP expression`, which SQLite leaves to others."""
+    return _compiled(expression).search(text) is not None
+
+
+@functools.lru_cache(1024)
+def _compiled(expression: str) -> re.Pattern[str]:
+    return re.compile(expression)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Select, bindparam, cast, func, tuple_
+from sqlalchemy import BigInteger, Select, bindparam, cast, func, or_, tuple_
 
 from orlop.database.statement import Statement
 
@@ -47,6 +47,11 @@ def paged(statement: Select[Any], order: Order, columns: dict[str, Any]) -> Sele
 def ordering(order: Order, columns: dict[str, Any]) -> list[Any]:
     keys = [columns["name"]] if order.by == "name" else [columns[order.by], columns["name"]]
     return [key.desc() for key in keys] if order.descending else keys
+
+
+def among(column: Any) -> Any:
+    """Rows whose name matches the regular expression in the parameter `readable`; empty: all."""
+    return or_(bindparam("readable") == "", column.regexp_match(bindparam("readable")))
 
 
 def each_order(sorts: tuple[str, ...], build: Callable[[Order], Select[Any]]) -> dict[Order, Statement]:

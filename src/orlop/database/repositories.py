@@ -27,7 +27,7 @@ def _holding_a_manifest() -> Any:
 def _page(*columns: Any) -> Select[Any]:
     return (
         select(*columns)
-        .where(repositories.c.name > bindparam("last"), _holding_a_manifest())
+        .where(repositories.c.name > bindparam("last"), pages.among(repositories.c.name), _holding_a_manifest())
         .order_by(repositories.c.name)
         .limit(bindparam("count"))
     )
@@ -48,7 +48,7 @@ def _summaries(order: Order) -> Any:
     # The page first, then what is counted for its repositories alone.
     columns = {"name": repositories.c.name, "pushed": repositories.c.pushed_at}
     rows = select(repositories.c.id, repositories.c.name, repositories.c.pushed_at).where(
-        pages.containing(repositories.c.name), _holding_a_manifest()
+        pages.containing(repositories.c.name), pages.among(repositories.c.name), _holding_a_manifest()
     )
     page = pages.paged(rows, order, columns).cte("page")
     return (
@@ -86,7 +86,7 @@ _COUNT = Statement(
     lambda _: (
         select(func.count())
         .select_from(repositories)
-        .where(pages.containing(repositories.c.name), _holding_a_manifest())
+        .where(pages.containing(repositories.c.name), pages.among(repositories.c.name), _holding_a_manifest())
     )
 )
 
@@ -133,9 +133,9 @@ def ensure(connection: Connection, name: RepositoryName) -> int:
     return found
 
 
-def names(connection: Connection, *, last: str, count: int) -> list[str]:
-    """Up to `count` names after `last`, in byte order."""
-    return [row[0] for row in connection.all(_NAMES, last=last, count=count)]
+def names(connection: Connection, *, last: str, count: int, readable: str = "") -> list[str]:
+    """Up to `count` names after `last`, in byte order. `readable`: see `Authority.readable`."""
+    return [row[0] for row in connection.all(_NAMES, readable=readable, last=last, count=count)]
 
 
 def position(order: Order, summary: Summary) -> Position:
@@ -143,15 +143,22 @@ def position(order: Order, summary: Summary) -> Position:
     return Position(summary.pushed_at if order.by == "pushed" else 0, summary.name)
 
 
-def summaries(connection: Connection, *, text: str, order: Order, last: Position, count: int) -> list[Summary]:
+def summaries(
+    connection: Connection, *, text: str, order: Order, last: Position, count: int, readable: str = ""
+) -> list[Summary]:
     """Up to `count` repositories after `last` whose name holds `text`. `order.by` is one of SORTS."""
     rows = connection.all(
-        _SUMMARIES[order], pattern=pages.pattern(text), last_value=last.value, last_name=last.name, count=count
+        _SUMMARIES[order],
+        readable=readable,
+        pattern=pages.pattern(text),
+        last_value=last.value,
+        last_name=last.name,
+        count=count,
     )
     return [Summary(*row) for row in rows]
 
 
-def total(connection: Connection, text: str) -> int:
+def total(connection: Connection, text: str, readable: str = "") -> int:
     """How many repositories have a name that holds `text`. Looks at every repository: see `registry/totals.py`."""
-    row = connection.one(_COUNT, pattern=pages.pattern(text))
+    row = connection.one(_COUNT, pattern=pages.pattern(text), readable=readable)
     return int(row[0]) if row else 0

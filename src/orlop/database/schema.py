@@ -6,7 +6,7 @@ Python and the database, so statements run without SQLAlchemy's result processin
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration's. `migrations/` must end there; a test compares what they make with this schema."""
 
 metadata = MetaData(
@@ -157,4 +157,84 @@ outbox = Table(
     Column("repository", Text, nullable=False),
     Column("name", Text, nullable=False),  # the tag, or the manifest's digest
     sqlite_autoincrement=True,  # an id must never come twice: readers remember which ones they have dealt with
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", _Name, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),  # person or robot
+    Column("password", Text),  # an argon2id hash; null: none, as robots have
+    Column("admin", Integer, nullable=False),  # 0 or 1
+    Column("created_at", BigInteger, nullable=False),
+    Column("disabled_at", BigInteger),
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("name", _Name, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+# By name, because an account may be one of a htpasswd file.
+group_members = Table(
+    "group_members",
+    metadata,
+    Column("group_id", _Id, ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True),
+    Column("account", _Name, primary_key=True, index=True),
+    sqlite_with_rowid=False,
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", _Name, primary_key=True),
+    Column("account", _Name, nullable=False, index=True),
+    Column("kind", Text, nullable=False),  # access, made by command; refresh, given to a client that signed in
+    Column("hash", Text, nullable=False, unique=True),  # SHA-256 of the token
+    Column("note", Text, nullable=False),
+    Column("scopes", Text, nullable=False),  # JSON array; empty: all that the account may do
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),  # null: never
+    Column("last_used_at", BigInteger),  # to the minute
+    Index(None, "expires_at"),
+    sqlite_with_rowid=False,
+)
+
+access_state = Table(
+    "access_state",
+    metadata,
+    Column("id", Integer, primary_key=True),  # always 1
+    # Counts changes of accounts, groups, tokens and keys: a server drops what it remembers of them when it moves.
+    Column("revision", BigInteger, nullable=False),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("id", _Name, primary_key=True),  # the `kid` of tokens that it signs
+    Column("private_key", Text, nullable=False),  # PEM
+    Column("created_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),  # of refusals that are counted together, the first
+    Column("account", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("request_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("repository", _Name, nullable=False),  # empty where it is about none
+    Column("object", Text, nullable=False),  # a tag, a digest, an account: what was acted on
+    Column("detail", Text, nullable=False),  # JSON object
+    Column("times", Integer, nullable=False),  # how often, in that minute
+    Index(None, "repository", "id"),
+    Index(None, "account", "id"),
+    sqlite_autoincrement=True,
 )

@@ -1,5 +1,6 @@
 """What can go wrong, in the registry's own words. Nothing here knows HTTP; each API has one table that does."""
 
+import math
 from typing import ClassVar
 
 
@@ -126,6 +127,47 @@ class Unsupported(OrlopError):
 
 class Unavailable(OrlopError):
     message = "the registry cannot answer just now"
+
+
+class Unauthorized(OrlopError):
+    """Who asks has not said who they are, or not shown it, or by a token that is not good for this.
+
+    `scope`: what a token must be good for, as the Docker token specification writes it; empty where that is unknown.
+    """
+
+    message = "authentication required"
+
+    def __init__(self, message: str | None = None, *, scope: str = "", error: str = "", detail: object = None) -> None:
+        """`error`: a code of RFC 6750 where a token was sent."""
+        super().__init__(message, detail=detail)
+        self.scope = scope
+        self.error = error
+
+
+class Denied(OrlopError):
+    """The account is known, and may not do this."""
+
+    message = "requested access to the resource is denied"
+
+
+class TooManyRequests(OrlopError):
+    """`seconds` until it is worth trying again."""
+
+    message = "too many requests"
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = max(1, math.ceil(seconds))
+
+
+class AccountUnknown(OrlopError):
+    message = "there is no such account"
+
+
+class AccountInvalid(OrlopError):
+    """A name, password, scope or the like that an account cannot have."""
+
+    message = "invalid account"
 
 
 class StoreRefused(OrlopError):

@@ -7,7 +7,7 @@ import uuid
 
 import msgspec
 
-from orlop.database import stores
+from orlop.database import accounts, stores
 from orlop.database.engine import Database
 from orlop.domain.errors import StoreRefused
 from orlop.storage.base import Storage
@@ -77,6 +77,19 @@ def mark(storage: Storage, database: Database) -> None:
     tree = read(storage)
     if row is not None and tree is not None and tree.mark != row.mark:
         write(storage, msgspec.structs.replace(tree, mark=row.mark))
+
+
+def note_accounts(storage: Storage) -> None:
+    """Tells the tree that the registry has accounts: whoever finds it without a database must not open it to all."""
+    tree = read(storage)
+    if tree is not None and not tree.accounts:
+        write(storage, msgspec.structs.replace(tree, accounts=True))
+
+
+def had_accounts(storage: Storage, database: Database) -> bool:
+    """Whether the registry ever had accounts."""
+    tree = read(storage)
+    return (tree is not None and tree.accounts) or not accounts.is_empty(database.reader())
 
 
 def read(storage: Storage) -> Identity | None:

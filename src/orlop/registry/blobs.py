@@ -1,14 +1,18 @@
 """Blobs as clients ask for them: in a repository, by digest."""
 
-from orlop.database import blobs, leases, repositories
+from orlop.database import audit, blobs, leases, repositories
 from orlop.database.blobs import Held
 from orlop.database.connection import Connection
+from orlop.domain.access import PULL, PUSH
 from orlop.domain.caller import Caller
 from orlop.domain.digest import Digest
 from orlop.domain.errors import BlobInUse, BlobUnknown
 from orlop.domain.name import RepositoryName
 from orlop.registry.content import Content
 from orlop.steps import COMMIT, Step, Steps
+
+NOWHERE = RepositoryName("")
+"""No repository has this name."""
 
 
 class Blobs:
@@ -30,9 +34,9 @@ class Blobs:
             raise BlobUnknown(detail={"digest": digest})
         return held
 
-    def lease_due(self, held: Held, now: int) -> bool:
-        """Whether less than half of the lease is left."""
-        return held.lease_expires_at < now + self.lease // 2
+    def lease_due(self, caller: Caller, name: RepositoryName, held: Held, now: int) -> bool:
+        """Whether less than half of the lease is left, and the caller may push and thus count on it."""
+        return held.lease_expires_at < now + self.lease // 2 and PUSH in caller.authority.actions(name)
 
     def renew(self, caller: Caller, name: RepositoryName, digest: Digest) -> Steps[Held]:
         """Renews the lease of a blob that a client was told of, so that its manifest may count on it."""
@@ -60,6 +64,7 @@ class Blobs:
             repository_id = repositories.ensure(connection, name)
             blobs.link(connection, repository_id, digest)
             leases.renew(connection, repository_id, digest, self.lease)
+            audit.add(connection, caller, "blob.mount", name, digest, {"from": source} if source else None)
             return True
 
         return self.content.database.write(unit)
@@ -74,10 +79,13 @@ class Blobs:
             if needed is not None:
                 raise BlobInUse(f"blob is part of manifest {needed}: delete that first", detail={"manifest": needed})
             blobs.unlink(connection, repository_id, digest)
+            audit.add(connection, caller, "blob.delete", name, digest)
 
         self.content.database.write(unit)
 
     def _readable(self, connection: Connection, caller: Caller, digest: Digest, source: RepositoryName | None) -> bool:
         if source is None:
-            return blobs.held_anywhere(connection, digest)
+            return blobs.held_anywhere(connection, digest, caller.authority.readable)
+        if PULL not in caller.authority.actions(source):
+            source = NOWHERE  # it is looked for all the same: what may not be read takes as long as what is not there
         return blobs.held(connection, source, digest, firmly=True) is not None

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from orlop.database import blobs, leases, manifests, outbox, repositories, tags
+from orlop.database import audit, blobs, leases, manifests, outbox, repositories, tags
 from orlop.database.connection import Connection
 from orlop.database.manifests import Found, Reference
 from orlop.database.outbox import Entry
@@ -127,6 +127,9 @@ class Manifests:
                 tags.remove(connection, caller, found.repository_id, tag)
                 changes.append((outbox.add(connection, "tag", name, tag), None))
             manifests.remove(connection, found.id)
+            audit.add(
+                connection, caller, "manifest.delete", name, digest, {"tags": [entry.name for entry, _ in changes]}
+            )
             return [*changes, (outbox.add(connection, "manifest", name, digest), None)]
 
         self._names.publish(self._database.write(unit))
@@ -141,6 +144,7 @@ class Manifests:
             repositories.lock(connection, name)
             untagged = _untagged(connection, name, tag)
             tags.remove(connection, caller, untagged.found.repository_id, tag)
+            audit.add(connection, caller, "tag.delete", name, tag, {"digest": untagged.found.digest})
             return untagged, outbox.add(connection, "tag", name, tag)
 
         untagged, entry = self._database.write(unit)
@@ -186,6 +190,7 @@ class Manifests:
             changes.append((outbox.add(connection, "tag", name, tag), digest))
         if not pushed_tags:
             leases.renew(connection, repository_id, digest, self.lease)
+        audit.add(connection, caller, "manifest.push", name, digest, {"tags": pushed_tags} if pushed_tags else None)
         return changes
 
 

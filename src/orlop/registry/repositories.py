@@ -35,14 +35,22 @@ class Repositories:
         self._totals = Totals()
 
     def page(self, caller: Caller, *, last: str, count: int) -> Page:
-        """Up to `count` names of repositories after `last`."""
-        return _page(repositories.names(self._database.reader(), last=last, count=count + 1), count)
+        """Up to `count` names of repositories after `last` that the caller may read."""
+        found = repositories.names(
+            self._database.reader(), readable=caller.authority.listable, last=last, count=count + 1
+        )
+        return _page(found, count)
 
     def summaries(self, caller: Caller, *, text: str, order: Order, last: Position, count: int) -> Summaries:
-        """Up to `count` repositories after `last` whose name holds `text`."""
+        """Up to `count` repositories after `last` that the caller may read and whose name holds `text`."""
+        readable = caller.authority.listable
         with self._database.snapshot() as connection:
-            found = repositories.summaries(connection, text=text, order=order, last=last, count=count + 1)
-            total = self._totals.of(f"repositories {text}", lambda: repositories.total(connection, text))
+            found = repositories.summaries(
+                connection, readable=readable, text=text, order=order, last=last, count=count + 1
+            )
+            total = self._totals.of(
+                f"repositories {text} {readable}", lambda: repositories.total(connection, text, readable)
+            )
         items = found[:count]
         following = repositories.position(order, items[-1]) if len(found) > count else None
         return Summaries(items, following, total)

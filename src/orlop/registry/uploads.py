@@ -9,7 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from orlop.database import blobs, leases, repositories, uploads
+from orlop.database import audit, blobs, leases, repositories, uploads
 from orlop.database.connection import Connection
 from orlop.database.uploads import Upload
 from orlop.domain.caller import Caller
@@ -176,7 +176,7 @@ class Uploads:
                 digest,
                 upload.size,
                 lambda path: self._place(upload, path),
-                lambda connection: self._record(connection, upload, digest),
+                lambda connection: self._record(connection, caller, upload, digest),
             )
         except FileNotFoundError as error:
             raise UploadUnknown from error  # cancelled meanwhile
@@ -194,7 +194,7 @@ class Uploads:
         row = self._find(caller, name, upload_id)
         if self._held(upload_id):
             return False
-        yield from self._put(name, content, digest, row)
+        yield from self._put(caller, name, content, digest, row)
         return True
 
     def finish_with(self, caller: Caller, name: RepositoryName, upload_id: str, content: bytes, digest: Digest) -> None:
@@ -210,12 +210,19 @@ class Uploads:
 
     def create(self, caller: Caller, name: RepositoryName, content: bytes, digest: Digest) -> Steps[None]:
         """Makes content at hand a blob at once, without a session."""
-        return self._put(name, content, digest, None)
+        return self._put(caller, name, content, digest, None)
 
     def cancel(self, caller: Caller, name: RepositoryName, upload_id: str) -> None:
         """Ends the upload and drops its bytes."""
         self._find(caller, name, upload_id)
-        if not self._database.write(lambda connection: uploads.end(connection, upload_id)):
+
+        def unit(connection: Connection) -> bool:
+            ended = uploads.end(connection, upload_id)
+            if ended:
+                audit.add(connection, caller, "upload.cancel", name, upload_id)
+            return ended
+
+        if not self._database.write(unit):
             raise UploadUnknown
         self._discard(upload_id)
 
@@ -238,7 +245,9 @@ class Uploads:
             self._discard(upload_id)
         return len(ended)
 
-    def _put(self, name: RepositoryName, content: bytes, digest: Digest, row: Upload | None) -> Steps[None]:
+    def _put(
+        self, caller: Caller, name: RepositoryName, content: bytes, digest: Digest, row: Upload | None
+    ) -> Steps[None]:
         found = Digest.of(content, digest.algorithm)
         if found != digest:
             raise _mismatch(digest, found)
@@ -247,7 +256,7 @@ class Uploads:
             repository_id = row.repository_id if row else repositories.ensure(connection, name)
             if row is not None and not uploads.end(connection, row.id):
                 raise UploadUnknown
-            self._link(connection, repository_id, digest)
+            self._link(connection, caller, name, repository_id, digest)
 
         yield from self._content.put(digest, content, record)
 
@@ -257,14 +266,17 @@ class Uploads:
         bring = self._storage.link if self._storage.capabilities.hard_links else self._storage.move
         bring(self._storage.upload_path(upload.id), path)
 
-    def _record(self, connection: Connection, upload: OpenUpload, digest: Digest) -> None:
+    def _record(self, connection: Connection, caller: Caller, upload: OpenUpload, digest: Digest) -> None:
         if not uploads.end(connection, upload.id):
             raise UploadUnknown  # cancelled meanwhile
-        self._link(connection, upload.row.repository_id, digest)
+        self._link(connection, caller, upload.name, upload.row.repository_id, digest)
 
-    def _link(self, connection: Connection, repository_id: int, digest: Digest) -> None:
+    def _link(
+        self, connection: Connection, caller: Caller, name: RepositoryName, repository_id: int, digest: Digest
+    ) -> None:
         blobs.link(connection, repository_id, digest)
         leases.renew(connection, repository_id, digest, self._lease)
+        audit.add(connection, caller, "blob.push", name, digest)
 
     def _find(self, caller: Caller, name: RepositoryName, upload_id: str) -> Upload:
         row = uploads.find(self._database.reader(), upload_id, name, caller.account)

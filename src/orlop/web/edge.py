@@ -12,8 +12,8 @@ from aiohttp.web import BaseRequest
 
 from orlop import telemetry
 from orlop.app import App
-from orlop.domain.caller import Caller
 from orlop.domain.errors import SizeInvalid
+from orlop.web.gate import Gate
 from orlop.web.pools import Pools
 from orlop.web.transfer import Transfer, TransferStalled
 
@@ -31,6 +31,7 @@ class Edge:
         self.pools = Pools(app.database.snapshot)
         self.stall = app.settings.limits.transfer_timeout
         self.transfer = Transfer(self.pools, self.stall)
+        self.gate = Gate(app, self.pools)
         self.call = self.pools.call
         self.perform = self.pools.perform
         self.chores: dict[str, object] = {}
@@ -65,10 +66,6 @@ class Edge:
                 return await content.readany()
         except TimeoutError as error:
             raise TransferStalled from error
-
-
-def caller_of(request: BaseRequest, request_id: str) -> Caller:
-    return Caller("", request.remote or "", request_id)
 
 
 def content_length(request: BaseRequest) -> int | None:

@@ -41,12 +41,21 @@ class Housekeeping:
         app = edge.app
         self._edge = edge
         self._cut: Callable[[], None] = lambda: cut_slow_headers(app.settings.limits.header_timeout)
-        self.chores = (
+        self.chores: tuple[Chore, ...] = (
             Chore("sync names", 1.0, self._sync_names),
             Chore("record pulls", 60.0, app.pulls.flush),
             Chore("end uploads", 60.0, app.uploads.expire),
             Chore("expire leases", 600.0, self._expire_leases),
+            Chore("write refusals", 1.0, edge.gate.flush),
+            Chore("trim audit", 600.0, app.audit.trim),
         )
+        access = app.access
+        if access is not None:
+            self.chores += (
+                Chore("look at accounts", 0.5, access.sign_in.look),
+                Chore("record tokens", 60.0, access.sign_in.flush),
+                Chore("expire tokens", 3600.0, access.accounts.expire_tokens),
+            )
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -58,6 +67,7 @@ class Housekeeping:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._edge.call(self._edge.gate.flush)
 
     async def _repeat(self, chore: Chore) -> None:
         pause = min(chore.seconds, SOON)

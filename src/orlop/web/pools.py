@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -25,13 +26,15 @@ class Pools:
         # Transfers copy bytes and never wait for a peer: few threads move as much as many.
         self.transfers = ThreadPoolExecutor(8, thread_name_prefix="transfer")
         self.hashing = ThreadPoolExecutor(4, thread_name_prefix="hash")
+        # At most half of the processors check passwords: the others go on serving.
+        self.passwords = ThreadPoolExecutor(max(1, min(4, (os.cpu_count() or 1) // 2)), thread_name_prefix="password")
         self.call = self.cases.call
 
     def close(self) -> None:
         """Ends the threads, once they have done what they were given."""
         self.stages.close()
         self.cases.close()
-        for pool in (self.transfers, self.hashing):
+        for pool in (self.transfers, self.hashing, self.passwords):
             pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -15,12 +15,15 @@ from aiohttp import web
 
 from orlop import telemetry
 from orlop.app import App
+from orlop.config import ConfigurationError, Settings
 from orlop.domain.caller import Caller
-from orlop.web import health
+from orlop.domain.errors import Denied, OrlopError, StoreRefused
+from orlop.web import health, tokens
 from orlop.web.answers import Answer
 from orlop.web.api import routes as api
 from orlop.web.connection import READ_BUFFER, Connections
-from orlop.web.edge import Edge, caller_of
+from orlop.web.edge import Edge
+from orlop.web.gate import is_cross_site
 from orlop.web.housekeeping import Housekeeping
 from orlop.web.ui import page
 from orlop.web.v2 import routes as v2
@@ -39,13 +42,29 @@ CANCEL_TIMEOUT = 1.0
 class Server:
     """Serves one app until it is told to stop."""
 
-    def __init__(self, app: App, access: telemetry.AccessLog) -> None:
+    def __init__(self, app: App, access: telemetry.AccessLog, read_settings: Callable[[], Settings]) -> None:
+        """`read_settings` is called on SIGHUP."""
         self._app = app
+        self._read_settings = read_settings
+        self._tls = _tls(app.settings)
         self._access = access
         self._edge = Edge(app)
         self._run_id = secrets.token_hex(4)
         self._count = itertools.count(1)
         self.stopping = False
+
+    def _reload(self) -> None:
+        """Rules and certificate, as the configuration has them now. What is wrong with it leaves all as it was."""
+        try:
+            settings = self._read_settings()
+            if self._tls is not None:
+                _load(self._tls, settings)
+        except (OrlopError, ConfigurationError, OSError) as error:
+            log.error("the configuration stays as it was", reason=str(error))
+            return
+        if self._app.access is not None:
+            self._app.access.use(settings.access.rules)
+        log.info("read the configuration again: rules and certificate are as it says")
 
     async def serve(self, ready: Callable[[str], None]) -> None:
         """Listens and answers until SIGTERM or SIGINT. `ready` gets the address once it listens. OSError: it can't."""
@@ -68,6 +87,7 @@ class Server:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         async with self._listening(connections) as url, Housekeeping(self._edge, connections.cut_slow_headers):
             ready(url)
             await stop.wait()
@@ -83,9 +103,7 @@ class Server:
         await runner.setup()
         try:
             address = settings.address
-            site = web.TCPSite(
-                runner, address.host, address.port, ssl_context=_tls(settings.tls.cert, settings.tls.key), backlog=1024
-            )
+            site = web.TCPSite(runner, address.host, address.port, ssl_context=self._tls, backlog=1024)
             await site.start()
             async with self._metrics_site():
                 yield _url(runner.addresses[0], secure=bool(settings.tls.cert))
@@ -116,10 +134,19 @@ class Server:
     async def handle(self, request: web.BaseRequest) -> Answer:
         """Answers one request, and notes it in the log and the metrics."""
         started = time.perf_counter()
-        caller = self._caller(request)
+        caller = self._newcomer(request)
         route, status, size, error = "none", 499, 0, ""
         try:
-            route, answer = await self._dispatch(request, caller)
+            dispatch = self._dispatcher(request.raw_path)
+            if dispatch is None:
+                route, answer = self._small(request, request.raw_path.partition("?")[0])
+            else:
+                caller, refused = await self._identified(request, caller)
+                if refused is None:
+                    route, answer = await dispatch.dispatch(self._edge, request, caller)
+                else:
+                    self._edge.gate.note(caller, refused, "", "")
+                    route, answer = "refused", dispatch.refuse(self._edge, request, caller, refused)
             status, size = answer.status, answer.size
             if status >= 400:
                 answer.headers = (*answer.headers, ("X-Request-Id", caller.request_id))
@@ -138,26 +165,43 @@ class Server:
     def at_once(self, request: web.BaseRequest) -> Answer | None:
         """`handle` for what is at hand; None where something must be waited for, or refused."""
         started = time.perf_counter()
-        caller = self._caller(request)
         if not request.raw_path.startswith("/v2/"):
+            return None
+        gate = self._edge.gate
+        caller = gate.known(request, self._newcomer(request))
+        if caller is None or not gate.admits(caller):
             return None
         found = v2.dispatch_at_once(self._edge, request, caller)
         if found is None:
             return None
+        gate.throttle(caller)
         route, answer = found
         self._note(request, caller, route, answer.status, answer.size, started, "")
         return answer
 
-    def _caller(self, request: web.BaseRequest) -> Caller:
-        return caller_of(request, f"{self._run_id}-{next(self._count):x}")
+    def _newcomer(self, request: web.BaseRequest) -> Caller:
+        return self._edge.gate.newcomer(request, f"{self._run_id}-{next(self._count):x}")
 
-    async def _dispatch(self, request: web.BaseRequest, caller: Caller) -> tuple[str, Answer]:
-        path = request.raw_path
+    async def _identified(self, request: web.BaseRequest, caller: Caller) -> tuple[Caller, OrlopError | None]:
+        """The caller with what they may do, or why they get no further."""
+        try:
+            self._edge.gate.throttle(caller)
+            caller = await self._edge.gate.identify(request, caller)
+            if is_cross_site(request):
+                return caller, Denied("a page of another site may change nothing here")
+        except OrlopError as error:
+            return caller, error
+        return caller, None
+
+    def _dispatcher(self, path: str) -> Any:
+        """The module that answers what begins so: with `dispatch`, and with `refuse` for who gets no further."""
         if path.startswith(("/v2/", "/v2?")) or path == "/v2":
-            return await v2.dispatch(self._edge, request, caller)
+            return v2
         if path.startswith("/api/"):
-            return await api.dispatch(self._edge, request, caller)
-        return self._small(request, path.partition("?")[0])
+            return api
+        if path.partition("?")[0] in (tokens.TOKEN_PATH, tokens.KEYS_PATH):
+            return tokens
+        return None
 
     def _small(self, request: web.BaseRequest, path: str) -> tuple[str, Answer]:
         small: dict[str, Callable[[], Answer]] = {
@@ -196,12 +240,26 @@ async def _ended(requests: set[asyncio.Task[Any]]) -> None:
         await asyncio.wait(requests, timeout=10 * CANCEL_TIMEOUT)
 
 
-def _tls(cert: str, key: str) -> ssl.SSLContext | None:
-    if not cert:
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.tls.cert:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(cert, key)
+    _load(context, settings)
     return context
+
+
+def _load(context: ssl.SSLContext, settings: Settings) -> None:
+    """The certificate for connections from now on. StoreRefused: there is none, or the key is another's."""
+    cert, key = settings.tls.cert, settings.tls.key
+    try:
+        if not cert:
+            raise StoreRefused("tls.cert is not set any more: restart to serve plain HTTP")
+        # A context that took the new certificate and refused the key would serve neither.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
+        context.load_cert_chain(cert, key)
+    except (OSError, ssl.SSLError) as error:
+        told = error.strerror or str(error)
+        raise StoreRefused(f"tls.cert = {cert}, tls.key = {key}: cannot be used ({told})") from error
 
 
 def _url(address: object, *, secure: bool) -> str:

@@ -60,6 +60,10 @@ TABLE: dict[type[OrlopError], Row] = {
     errors.TagUnknown: Row(404, "TAG_UNKNOWN"),
     errors.ManifestUnknown: Row(404, "MANIFEST_UNKNOWN"),
     MethodUnsupported: Row(405, "METHOD_UNSUPPORTED"),
+    errors.Unauthorized: Row(401, "UNAUTHORIZED"),
+    errors.Denied: Row(403, "DENIED"),
+    errors.Unsupported: Row(405, "UNSUPPORTED"),
+    errors.TooManyRequests: Row(429, "TOO_MANY_REQUESTS"),
     errors.Unavailable: Row(503, "UNAVAILABLE"),
     errors.StorageFull: Row(507, "STORAGE_FULL"),
 }
@@ -83,6 +87,8 @@ def render(error: OrlopError) -> Answer:
     headers: list[tuple[str, str]] = [("Cache-Control", "no-store")]
     if isinstance(error, MethodUnsupported):
         headers.append(("Allow", ", ".join(error.allowed)))
+    if isinstance(error, errors.TooManyRequests):
+        headers.append(("Retry-After", str(error.seconds)))
     if document.status in (503, 507):
         headers.append(("Retry-After", "5" if document.status == 503 else "60"))
     return json_answer(document.status, document, headers, content_type=PROBLEM_JSON)

@@ -8,12 +8,26 @@ from typing import Any
 import msgspec
 
 from orlop import __version__
-from orlop.domain.errors import OrlopError, ParameterInvalid, Unavailable
+from orlop.domain.errors import (
+    Denied,
+    OrlopError,
+    ParameterInvalid,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+)
 from orlop.web.answers import JSON
 from orlop.web.api.errors import PROBLEM_JSON, ParameterUnknown, Problem, row_of
 from orlop.web.api.operations import Operation, Route
 
-EVERYWHERE: tuple[type[OrlopError], ...] = (ParameterInvalid, ParameterUnknown, Unavailable)
+EVERYWHERE: tuple[type[OrlopError], ...] = (
+    ParameterInvalid,
+    ParameterUnknown,
+    Unauthorized,
+    Denied,
+    TooManyRequests,
+    Unavailable,
+)
 
 DESCRIPTION = """\
 What the registry holds, beside what the OCI Distribution API tells.

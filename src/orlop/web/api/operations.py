@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from orlop.domain.access import PULL
 from orlop.domain.errors import OrlopError
 from orlop.web.api.calls import Handler
 from orlop.web.api.queries import Parameter
@@ -16,6 +17,10 @@ class Operation(NamedTuple):
     """The type of the answer's document."""
     parameters: tuple[Parameter, ...] = ()
     errors: tuple[type[OrlopError], ...] = ()
+    action: str = PULL
+    """What the caller must be allowed to do with the repository, where the path names one."""
+    needs: str = ""
+    """Where it names none: `catalog`, `account` or `admin`; nothing: it is for everyone."""
 
 
 class Route(NamedTuple):

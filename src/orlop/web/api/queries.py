@@ -30,14 +30,17 @@ class Parameter(NamedTuple):
 DRY_RUN = Parameter("dry_run", "Tell what would happen, and change nothing.", {"type": "boolean", "default": False})
 
 
+SIZE = Parameter(
+    "n",
+    "How many items at most.",
+    {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_COUNT},
+)
+
+
 def list_parameters(sorts: tuple[str, ...]) -> tuple[Parameter, ...]:
     """The parameters of a list that can be sorted by these."""
     return (
-        Parameter(
-            "n",
-            "How many items at most.",
-            {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_COUNT},
-        ),
+        SIZE,
         Parameter(
             "last",
             "Where the page before ended; take it from `next`.",
@@ -99,6 +102,11 @@ def list_query(target: Target, sorts: tuple[str, ...]) -> ListQuery:
     last = target.first("last")
     position = start(order) if last is None else _position(_bounded("last", last), order)
     return ListQuery(_bounded("filter", target.first("filter") or ""), order, position, _count(target.first("n")))
+
+
+def page_size(target: Target) -> int:
+    """How many items are asked for, else PageInvalid."""
+    return _count(target.first("n"))
 
 
 def dry_run(target: Target) -> bool:

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from orlop.database.repositories import Summary
+from orlop.domain.access import in_order
 from orlop.registry.repositories import SORTS
 from orlop.web.answers import Answer
 from orlop.web.api.calls import Call, time_of, time_or_none
@@ -24,6 +25,7 @@ class Repository(msgspec.Struct):
     last_pulled_at: Annotated[
         datetime | None, Meta(description="When a manifest was last pulled, to the hour; null: never")
     ]
+    actions: Annotated[list[str], Meta(description="What the caller may do: of `pull`, `push` and `delete`")]
 
 
 class RepositoryList(msgspec.Struct):
@@ -43,11 +45,11 @@ async def listing(call: Call) -> Answer:
             call.caller, text=query.text, order=query.order, last=query.last, count=query.size
         )
     )
-    items = [_repository(summary) for summary in page.items]
+    items = [_repository(call, summary) for summary in page.items]
     return call.answer(RepositoryList(items, query.following("/api/v1/repositories", page.following), page.total))
 
 
-def _repository(summary: Summary) -> Repository:
+def _repository(call: Call, summary: Summary) -> Repository:
     return Repository(
         name=summary.name,
         tags=summary.tags,
@@ -55,4 +57,5 @@ def _repository(summary: Summary) -> Repository:
         size=summary.size,
         pushed_at=time_of(summary.pushed_at),
         last_pulled_at=time_or_none(summary.last_pulled_at),
+        actions=in_order(call.caller.authority.actions(summary.name)),
     )

@@ -8,21 +8,26 @@ from typing import Any
 
 from aiohttp.web import BaseRequest
 
+from orlop.domain.access import DELETE
 from orlop.domain.caller import Caller
 from orlop.domain.errors import (
+    Denied,
     DigestInvalid,
     ManifestUnknown,
     NameInvalid,
+    OrlopError,
     RepositoryUnknown,
     StorageFull,
     TagInvalid,
     TagUnknown,
+    Unauthorized,
+    Unsupported,
 )
 from orlop.domain.name import RepositoryName
 from orlop.registry import repositories as registry_repositories
 from orlop.registry import tags as registry_tags
 from orlop.web.answers import Answer
-from orlop.web.api import errors, manifests, openapi, repositories, status, tags
+from orlop.web.api import audit, errors, manifests, me, openapi, repositories, status, tags
 from orlop.web.api.calls import Call
 from orlop.web.api.operations import Operation, Route
 from orlop.web.api.queries import DRY_RUN, check, list_parameters
@@ -50,6 +55,7 @@ ROUTES = (
                 "List repositories",
                 repositories.RepositoryList,
                 list_parameters(registry_repositories.SORTS),
+                needs="catalog",
             )
         },
     ),
@@ -81,7 +87,8 @@ ROUTES = (
                 "Delete a tag, never its manifest",
                 tags.TagRemoval,
                 (DRY_RUN,),
-                (NameInvalid, TagInvalid, TagUnknown, StorageFull),
+                (NameInvalid, TagInvalid, TagUnknown, StorageFull, Unsupported),
+                action=DELETE,
             ),
         },
     ),
@@ -97,7 +104,25 @@ ROUTES = (
             )
         },
     ),
-    Route("status", "/api/v1/status", {"GET": Operation(status.get, "Show how the registry is doing", status.Status)}),
+    Route("me", "/api/v1/me", {"GET": Operation(me.get, "Show who is asking", me.Me)}),
+    Route(
+        "audit",
+        "/api/v1/audit",
+        {
+            "GET": Operation(
+                audit.listing,
+                "List what was changed and refused, the latest first",
+                audit.AuditList,
+                audit.PARAMETERS,
+                needs="admin",
+            )
+        },
+    ),
+    Route(
+        "status",
+        "/api/v1/status",
+        {"GET": Operation(status.get, "Show how the registry is doing", status.Status, needs="admin")},
+    ),
     Route(
         "openapi",
         "/api/v1/openapi.json",
@@ -110,7 +135,7 @@ _BY_SHAPE = {route.shape: route for route in ROUTES}
 
 async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[str, Answer]:
     """The route's name, for logs and metrics, and the answer."""
-    label = "api"
+    label, name, item = "api", None, ""
     try:
         target = Target(request.raw_path)
         shape, name, item = _parts(target.segments)
@@ -123,9 +148,34 @@ async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[st
             raise errors.MethodUnsupported(route.methods)
         check(target, operation.parameters)
         repository = RepositoryName() if name is None else RepositoryName.parse(name)
+        _demand(edge, caller, operation, repository)
         return label, await operation.handler(Call(edge, request, caller, target, repository, item))
     except Exception as error:  # noqa: BLE001  # what is no refusal is raised again
-        return label, errors.render(refusal_of(error))
+        refusal = refusal_of(error)
+        edge.gate.note(caller, refusal, name or "", item)
+        return label, refuse(edge, request, caller, refusal)
+
+
+def refuse(edge: Edge, request: BaseRequest, caller: Caller, error: OrlopError) -> Answer:
+    """The answer for a refusal, with how to sign in where that may help."""
+    answer = errors.render(error)
+    if isinstance(error, Unauthorized):
+        answer.headers = (*answer.headers, edge.gate.challenge(request, error, basic=True))
+    return answer
+
+
+def _demand(edge: Edge, caller: Caller, operation: Operation, repository: RepositoryName) -> None:
+    """Before anything is looked up: whether a repository is there is told to nobody who may not know."""
+    if repository:
+        if operation.action == DELETE and not edge.app.settings.access.deletes:
+            raise Unsupported("deleting is switched off here: access.deletes")
+        caller.authority.demand(operation.action, repository)
+    elif operation.needs == "catalog":
+        caller.authority.demand_catalog()
+    elif operation.needs:
+        caller.authority.demand_credentials()
+        if operation.needs == "admin" and not caller.authority.admin:
+            raise Denied("this is for admins")
 
 
 def _parts(segments: list[str]) -> tuple[tuple[str, ...], str | None, str]:

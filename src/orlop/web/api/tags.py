@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from orlop.database.tags import Change as Entry
+from orlop.domain.access import in_order
 from orlop.domain.manifest import IMAGE_CONFIGS
 from orlop.domain.name import Tag as TagName
 from orlop.registry.tags import SORTS, Listed
@@ -45,6 +46,9 @@ class TagList(msgspec.Struct):
     items: list[Tag]
     next: Annotated[str | None, Meta(description="The address of the next page")]
     total: Annotated[int, Meta(description="How many there are in all pages")]
+    actions: Annotated[
+        list[str], Meta(description="What the caller may do with the repository: of `pull`, `push` and `delete`")
+    ]
 
 
 class Change(msgspec.Struct):
@@ -83,7 +87,8 @@ async def listing(call: Call) -> Answer:
         )
     )
     following = query.following(f"/api/v1/repositories/{call.name}/-/tags", page.following)
-    return call.answer(TagList([_tag(listed) for listed in page.items], following, page.total))
+    actions = in_order(call.caller.authority.actions(call.name))
+    return call.answer(TagList([_tag(listed) for listed in page.items], following, page.total, actions))
 
 
 async def get(call: Call) -> Answer:

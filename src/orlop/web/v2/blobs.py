@@ -18,7 +18,7 @@ async def head(call: Call) -> Answer:
     digest = Digest.parse(call.item)
     app = call.edge.app
     held = await call.edge.look_up(app.blobs.find_on, call.name, digest)
-    if app.blobs.lease_due(held, app.database.hot().now()):
+    if app.blobs.lease_due(call.caller, call.name, held, app.database.hot().now()):
         held = await call.edge.perform(app.blobs.renew(call.caller, call.name, digest))
     return _head(call, digest, held)
 
@@ -29,7 +29,7 @@ def head_at_once(call: Call) -> Answer | None:
     app = call.edge.app
     hot = app.database.hot()
     held = app.blobs.find_on(hot, call.name, digest)
-    return None if app.blobs.lease_due(held, hot.now()) else _head(call, digest, held)
+    return None if app.blobs.lease_due(call.caller, call.name, held, hot.now()) else _head(call, digest, held)
 
 
 def _head(call: Call, digest: Digest, held: Held) -> Answer:

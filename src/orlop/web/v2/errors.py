@@ -41,6 +41,9 @@ TABLE: dict[type[OrlopError], Code] = {
     errors.StorageFull: Code(507, "STORAGE_FULL"),
     errors.Unsupported: Code(405, "UNSUPPORTED"),
     errors.Unavailable: Code(503, "UNAVAILABLE"),
+    errors.Unauthorized: Code(401, "UNAUTHORIZED"),
+    errors.Denied: Code(403, "DENIED"),
+    errors.TooManyRequests: Code(429, "TOOMANYREQUESTS"),
 }
 
 INTERNAL = Code(500, "UNKNOWN")
@@ -53,6 +56,8 @@ def render(error: OrlopError, headers: Headers = ()) -> Answer:
     extra = [*headers]
     if isinstance(error, errors.RangeUnsatisfiable):
         extra.append(("Content-Range", f"bytes */{error.size}"))
+    if isinstance(error, errors.TooManyRequests):
+        extra.append(("Retry-After", str(error.seconds)))
     if status in (503, 507):
         extra.append(("Retry-After", "5" if status == 503 else "60"))
     return body(status, [(code, str(error), detail) for detail in details], extra)

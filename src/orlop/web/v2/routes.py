@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from aiohttp.web import BaseRequest
 
+from orlop.domain.access import DELETE, PULL, PUSH
 from orlop.domain.caller import Caller
-from orlop.domain.errors import NameInvalid
+from orlop.domain.errors import NameInvalid, OrlopError, Unauthorized, Unsupported
 from orlop.domain.name import RepositoryName
 from orlop.web.answers import Answer
 from orlop.web.edge import Edge
@@ -31,6 +32,9 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "referrers": {"GET": referrers.listing, "HEAD": referrers.listing},
 }  # fmt: skip
 
+ACTIONS = {"GET": PULL, "HEAD": PULL, "POST": PUSH, "PUT": PUSH, "PATCH": PUSH, "DELETE": DELETE}
+"""What one must be allowed to do for each method. What is done to an upload, also its end, is a part of a push."""
+
 AT_ONCE: dict[tuple[str, str], Callable[[Call], Answer | None]] = {
     ("GET", "manifests"): manifests.at_once,
     ("HEAD", "manifests"): manifests.at_once,
@@ -44,15 +48,18 @@ async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[st
     """The route's name, for logs and metrics, and the answer."""
     route = "v2"
     handlers: dict[str, Handler] | None = None
+    named = ("", "")
     try:
         target = Target(request.raw_path)
         kind, name, item = _match(target.segments)
+        named = (name, item)
         route = f"v2.{kind}"
         if kind == "base":
-            return route, base.version(request)
+            return route, base.version(request, caller)
         if kind == "catalog":
             if request.method not in ("GET", "HEAD"):
                 return route, _not_allowed(("GET", "HEAD"))
+            caller.authority.demand_catalog()
             return route, await tags.catalog(Call(edge, request, caller, target, RepositoryName(), ""))
         handlers = ROUTES.get(kind)
         if handlers is None:
@@ -61,10 +68,13 @@ async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[st
         if handler is None:
             return route, _not_allowed(tuple(handlers))
         call = Call(edge, request, caller, target, RepositoryName.parse(name), item)
+        # Before anything is looked up: whether a repository is there is told to nobody who may not know.
+        _demand(edge, call, kind)
         answer = await handler(call)
     except Exception as error:  # noqa: BLE001  # what is no refusal is raised again
-        answer = errors.render(refusal_of(error))
-        answer.keep_alive = request.content.is_eof()  # reading on to the body's end would serve nobody
+        refusal = refusal_of(error)
+        edge.gate.note(caller, refusal, *named)
+        answer = refuse(edge, request, caller, refusal)
         if answer.status == 405:  # the method is refused just now: RFC 9110 demands to name the others
             others = [method for method in handlers or () if method != request.method]
             answer.headers = (*answer.headers, ("Allow", ", ".join(others)))
@@ -79,10 +89,28 @@ def dispatch_at_once(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[
         handler = AT_ONCE.get((request.method, kind))
         if handler is None:
             return None
-        answer = handler(Call(edge, request, caller, target, RepositoryName.parse(name), item))
+        checked = RepositoryName.parse(name)
+        caller.authority.demand(PULL, checked)
+        answer = handler(Call(edge, request, caller, target, checked, item))
     except Exception:  # noqa: BLE001  # nothing has been done yet: `dispatch` meets it again, and says it
         return None
     return None if answer is None else (f"v2.{kind}", answer)
+
+
+def refuse(edge: Edge, request: BaseRequest, caller: Caller, error: OrlopError) -> Answer:
+    """The answer for a refusal, with how to sign in where that may help."""
+    answer = errors.render(error)
+    if isinstance(error, Unauthorized):
+        answer.headers = (*answer.headers, base.VERSION, edge.gate.challenge(request, error))
+    answer.keep_alive = request.content.is_eof()  # reading on to the body's end would serve nobody
+    return answer
+
+
+def _demand(edge: Edge, call: Call, kind: str) -> None:
+    action = PUSH if kind == "upload" and call.request.method == "DELETE" else ACTIONS[call.request.method]
+    if action == DELETE and not edge.app.settings.access.deletes:
+        raise Unsupported("deleting is switched off here: access.deletes")
+    call.caller.authority.demand(action, call.name)
 
 
 def _match(segments: list[str]) -> tuple[str, str, str]:
