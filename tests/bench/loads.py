@@ -1,7 +1,9 @@
 """The loads that rows are made of: each prepares a server, checks that it answers rightly, then loads it."""
 
+import base64
 import hashlib
 import itertools
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from tests.bench.processes import Outcome, run_together
 WARM_UP_SECONDS = 1.0
 PUSHES_PER_SECOND = 8_000  # more than any server here takes, so that no load runs dry
 SMALL_BLOB = 4096
+ACCOUNT = b"bench:bench-password"
+"""As `htpasswd` beside this has it."""
 PUSH_REPOSITORY = "bench/push"
 
 
@@ -64,18 +68,38 @@ class Gets:
     clients: int
 
     def prepare(self, ground: Ground) -> None:
+        headers = self._headers(ground)
         with Connection(ground.target) as connection:
             for wanted in self.wanted():
-                _, body = connection.ask(200, "GET", wanted.path, {"Accept": MANIFEST_TYPE})
+                _, body = connection.ask(200, "GET", wanted.path, headers)
                 if not wanted.check(body):
                     raise WrongAnswer(f"GET {wanted.path} answers something else than was pushed: {body[:200]!r}")
         self.run(ground, WARM_UP_SECONDS)
 
     def run(self, ground: Ground, seconds: float) -> Outcome:
         paths = [wanted.path for wanted in self.wanted()]
+        headers = self._headers(ground)
         with Connection(ground.target) as connection:
-            smallest = min(len(connection.ask(200, "GET", path, {"Accept": MANIFEST_TYPE})[1]) for path in paths)
-        return wrk.get(ground.target, paths, smallest, self.clients, seconds, ground.folder / "paths")
+            smallest = min(len(connection.ask(200, "GET", path, headers)[1]) for path in paths)
+        list_file = ground.folder / "paths"
+        authorization = headers.get("Authorization", "")
+        return wrk.get(ground.target, paths, smallest, self.clients, seconds, list_file, authorization)
+
+    def _headers(self, ground: Ground) -> dict[str, str]:
+        return {"Accept": MANIFEST_TYPE}
+
+
+@dataclass(frozen=True)
+class SignedInGets(Gets):
+    """`Gets` with a token of the token service, which is fetched once, as a client does."""
+
+    def _headers(self, ground: Ground) -> dict[str, str]:
+        names = {wanted.path.removeprefix("/v2/").partition("/manifests/")[0] for wanted in self.wanted()}
+        query = "&".join(["service=orlop", *[f"scope=repository:{name}:pull" for name in sorted(names)]])
+        with Connection(ground.target) as connection:
+            basic = {"Authorization": f"Basic {base64.b64encode(ACCOUNT).decode()}"}
+            _, body = connection.ask(200, "GET", f"/token?{query}", basic)
+        return {"Accept": MANIFEST_TYPE, "Authorization": f"Bearer {json.loads(body)['token']}"}
 
 
 @dataclass(frozen=True)

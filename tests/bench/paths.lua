@@ -1,10 +1,12 @@
--- GETs the paths of a file (first argument) round and round; the second argument is what it accepts.
+-- GETs the paths of a file (first argument) round and round; the second argument is what it accepts, the
+-- third, where there is one, its authorization.
 local requests = {}
 local last = 0
 
 function init(args)
   for path in io.lines(args[1]) do
-    requests[#requests + 1] = wrk.format("GET", path, { ["Host"] = wrk.headers["Host"], ["Accept"] = args[2] })
+    local headers = { ["Host"] = wrk.headers["Host"], ["Accept"] = args[2], ["Authorization"] = args[3] }
+    requests[#requests + 1] = wrk.format("GET", path, headers)
   end
 end
 

@@ -15,6 +15,7 @@ from tests.bench.loads import (
     Heads,
     Load,
     ManifestPushes,
+    SignedInGets,
     Uploads,
     Wanted,
     by_digest,
@@ -129,6 +130,14 @@ ROWS: Sequence[Row] = (
         Gets(_manifests_by_tag, CLIENTS),
         7,
         seed=seeds.IMAGES_SEED,
+    ),
+    Row(
+        "manifest-signed-in",
+        "GET manifest by tag, with a token, 16 clients",
+        SignedInGets(_manifests_by_tag, CLIENTS),
+        None,
+        seed=seeds.ACCOUNTS_SEED,
+        peer_key="manifest-by-tag",
     ),
     Row(
         "manifest-by-digest",

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 
 from tests.bench.clients import Conversation, Tally, expect, location_of, task
 from tests.bench.connection import Connection, Target, with_digest
@@ -167,4 +168,13 @@ IMAGES_SEED = Seed("images", _push_images)
 LARGE_SEED = Seed("large", _push_large, needs_source=True)
 TAGS_SEED = Seed("tags", _push_tags)
 CATALOG_SEED = Seed("catalog", _push_catalog)
+ACCOUNTS_SEED = Seed(
+    "accounts",
+    _push_images,
+    settings={
+        "ORLOP_ACCESS_MODE": "accounts",
+        "ORLOP_ACCESS_RULES": "anyone may push on **",  # so that the content gets there as in all other seeds
+        "ORLOP_ACCESS_HTPASSWD": str(Path(__file__).with_name("htpasswd")),
+    },
+)
 LEASED_SEED = Seed("leased", _push_leased, settings={"ORLOP_LIMITS_LEASE": f"{LEASE_SECONDS}s"})

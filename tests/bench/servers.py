@@ -152,7 +152,7 @@ class Server:
                 raise BenchError(f"{self.side.title} ended at its start:\n{self.log_tail()}")
             try:
                 with Connection(self.target) as connection:
-                    connection.ask(200, "GET", "/v2/")
+                    connection.ask(200, "GET", "/")
                 return
             except ConnectionRefusedError:
                 time.sleep(0.002)

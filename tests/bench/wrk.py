@@ -24,7 +24,15 @@ def find() -> str:
     return found
 
 
-def get(target: Target, paths: Sequence[str], smallest: int, clients: int, seconds: float, list_file: Path) -> Outcome:
+def get(
+    target: Target,
+    paths: Sequence[str],
+    smallest: int,
+    clients: int,
+    seconds: float,
+    list_file: Path,
+    authorization: str = "",
+) -> Outcome:
     """GET `paths` in turn, with `clients` connections for `seconds` (rounded up to whole ones).
 
     wrk counts statuses over 399; a status below that with no body of ours would show in the bytes: an answer is at
@@ -32,7 +40,9 @@ def get(target: Target, paths: Sequence[str], smallest: int, clients: int, secon
     """
     list_file.write_text("\n".join(paths) + "\n")
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(_command(target, clients, seconds, list_file), capture_output=True, text=True, check=False)
+    command = _command(target, clients, seconds, list_file)
+    command += [authorization] if authorization else []
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     match = re.search(r"^RESULT (.*)$", done.stdout, re.MULTILINE)
     if done.returncode or not match:

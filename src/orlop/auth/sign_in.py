@@ -15,7 +15,7 @@ from orlop.auth.grants import Grants
 from orlop.auth.htpasswd import Htpasswd
 from orlop.auth.policy import ANONYMOUS, Policy, Subject
 from orlop.auth.signing import Signer
-from orlop.auth.throttle import Throttle
+from orlop.auth.throttle import Throttle, origin
 from orlop.database import accounts
 from orlop.database import tokens as rows
 from orlop.database.engine import Database
@@ -88,6 +88,7 @@ class SignIn:
     def check(self, credentials: Credentials, header: str, address: str) -> Grants:
         """Finds out who that is. Unauthorized: nobody. TooManyRequests: there were too many wrong ones before."""
         epoch = self._epoch
+        address = origin(address)
         self._by_address.check(address)
         if credentials.is_password:
             self._check_account_throttle(credentials.name or "", address)

@@ -1,5 +1,7 @@
 """How often something may happen, for each of many: addresses, accounts."""
 
+import functools
+import ipaddress
 import threading
 import time
 from collections.abc import Callable, Hashable
@@ -8,6 +10,18 @@ from orlop.domain.errors import TooManyRequests
 
 MOST = 100_000
 """Keys that are remembered. Beyond it those that have room again are forgotten, then all."""
+
+
+@functools.lru_cache(10_000)
+def origin(address: str) -> str:
+    """What requests from an address are counted by: of IPv6 its network, since everyone there has a whole one."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4 or parsed.ipv4_mapped is not None:
+        return str(getattr(parsed, "ipv4_mapped", None) or parsed)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 class Throttle:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from http.client import HTTPException
@@ -13,6 +14,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 import click
 
 from orlop import __version__
+from orlop.cli.credentials import authorization
 from orlop.domain.errors import OrlopError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -57,6 +59,9 @@ class Client:
         self.server = server.rstrip("/")
         # Proxies are for what is elsewhere.
         local = _LOOPBACK.fullmatch(parts.netloc) is not None
+        self._host = parts.netloc
+        # A password that crosses the network in clear is everybody's.
+        self._may_sign_in = local or parts.scheme == "https"
         self._opener = build_opener(ProxyHandler({})) if local else build_opener()
 
     def get(self, path: str, **parameters: str) -> dict[str, Any]:
@@ -83,6 +88,9 @@ class Client:
 
     def _ask(self, method: str, path: str) -> dict[str, Any]:
         headers = {"Accept": "application/json", "User-Agent": f"orlop/{__version__}"}
+        header = authorization(self._host, os.environ) if self._may_sign_in else None
+        if header is not None:
+            headers["Authorization"] = header
         request = Request(self.server + path, method=method, headers=headers)
         try:
             with self._opener.open(request, timeout=TIMEOUT) as answer:
@@ -100,7 +108,10 @@ class Client:
     def _refusal(self, error: HTTPError) -> ServerError:
         try:
             problem = json.loads(error.read())
-            return ServerError(problem["detail"], problem["code"], problem.get("context"))
+            detail = problem["detail"]
+            if error.code == 401:
+                detail += f": sign in with docker login {self._host}, or podman login {self._host}"
+            return ServerError(detail, problem["code"], problem.get("context"))
         except (OSError, ValueError, KeyError, TypeError):
             return ServerError(f"{self._strange()} (it says {error.code} {error.reason})")
 

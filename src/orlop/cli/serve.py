@@ -62,6 +62,8 @@ def _tell(settings: Settings, url: str) -> None:
         f"  access  {_access(settings, host)}",
         f"  push    docker tag IMAGE {host}/NAME:TAG && docker push {host}/NAME:TAG",
     ]
+    if _is_overheard(settings):
+        lines.append("  warning passwords cross the network in clear: set tls.cert, or an https public_url")
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
@@ -70,6 +72,12 @@ def _access(settings: Settings, host: str) -> str:
         return f"everyone who reaches {host} may pull, push and delete"
     count = len(settings.access.rules)
     return f"accounts, {count} rule{'' if count == 1 else 's'}; sign in with: docker login {host}"
+
+
+def _is_overheard(settings: Settings) -> bool:
+    """Whether clients sign in beyond this machine without TLS, as far as the configuration tells."""
+    protected = settings.tls.cert or settings.public_url.startswith("https://") or settings.address.is_loopback
+    return settings.access.mode == "accounts" and not protected
 
 
 def _make_first_admin(app: App) -> None:

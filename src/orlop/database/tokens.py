@@ -95,6 +95,8 @@ def keep_newest_refresh(connection: Connection, account: str, kept: int) -> None
     old: list[Any] = connection.all(_OLDEST, account_name=account, kept=kept)
     for row in old:
         connection.run(_DELETE, id_=row[0])
+    if old:
+        accounts.changed(connection)
 
 
 def expire(connection: Connection, before: int) -> int:

@@ -9,7 +9,7 @@ from aiohttp.web import BaseRequest
 
 from orlop import telemetry
 from orlop.app import App
-from orlop.auth.throttle import Throttle
+from orlop.auth.throttle import Throttle, origin
 from orlop.database import audit
 from orlop.database.connection import Connection
 from orlop.domain.caller import Caller
@@ -55,12 +55,12 @@ class Gate:
     def throttle(self, caller: Caller) -> None:
         """One more request of this address. TooManyRequests, where there were too many."""
         if self._requests is not None:
-            self._requests.check(caller.address)
-            self._requests.take(caller.address)
+            self._requests.check(origin(caller.address))
+            self._requests.take(origin(caller.address))
 
     def admits(self, caller: Caller) -> bool:
         """Whether `throttle` would let another request through."""
-        return self._requests is None or self._requests.has_room(caller.address)
+        return self._requests is None or self._requests.has_room(origin(caller.address))
 
     def known(self, request: BaseRequest, caller: Caller) -> Caller | None:
         """The caller with what they may do, where that is at hand."""

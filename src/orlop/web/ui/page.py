@@ -27,6 +27,16 @@ _PLAIN_HTTP = """\
 _METRICS = '<li><a href="/metrics">Metrics</a>, for Prometheus</li>\n'
 
 
+_SIGN_IN = """\
+<h2 id="sign-in">Sign in</h2>
+<div class="tools">
+<div><h3>docker</h3><pre><code>docker login $host</code></pre></div>
+<div><h3>podman</h3><pre><code>podman login $podman$host</code></pre></div>
+<div><h3>skopeo</h3><pre><code>skopeo login $podman$host</code></pre></div>
+</div>
+"""
+
+
 class _Page(NamedTuple):
     template: Template
     headers: tuple[tuple[str, str], ...]
@@ -44,12 +54,15 @@ def _words(settings: Settings, url: str) -> dict[str, str]:
     scheme, _, host = url.partition("://")
     host = html.escape(host)
     insecure = scheme == "http"
+    podman = "--tls-verify=false " if insecure else ""
+    has_accounts = settings.access.mode == "accounts"
     needs_note = insecure and _LOOPBACK.fullmatch(host) is None
     return {
         "version": html.escape(__version__),
         "host": host,
         "url": html.escape(url),
-        "podman": "--tls-verify=false " if insecure else "",
+        "podman": podman,
+        "sign_in": Template(_SIGN_IN).substitute(host=host, podman=podman) if has_accounts else "",
         "skopeo_push": "--dest-tls-verify=false " if insecure else "",
         "skopeo_pull": "--src-tls-verify=false " if insecure else "",
         "note": Template(_PLAIN_HTTP).substitute(host=host) if needs_note else "",
