@@ -88,22 +88,16 @@ class SignIn:
     def check(self, credentials: Credentials, header: str, address: str) -> Grants:
         """Finds out who that is. Unauthorized: nobody. TooManyRequests: there were too many wrong ones before."""
         epoch = self._epoch
-        address = origin(address)
-        self._by_address.check(address)
+        # Only passwords can be guessed: tokens whose time is over must not keep their whole network from signing in.
         if credentials.is_password:
-            self._check_account_throttle(credentials.name or "", address)
-        try:
+            grants = self._find_throttled(credentials, origin(address))
+        else:
             grants = self._find(credentials)
-        except Unauthorized:
-            self._by_address.take(address)
-            if credentials.is_password:
-                self._by_account.take(credentials.name)
-            raise
         with self._lock:
             if credentials.name:
                 if len(self._trusted) >= MOST_REMEMBERED:
                     self._trusted.clear()
-                self._trusted.add((credentials.name, address))
+                self._trusted.add((credentials.name, origin(address)))
             if epoch == self._epoch:
                 if len(self._known) >= MOST_REMEMBERED:
                     self._forget_oldest()
@@ -137,6 +131,19 @@ class SignIn:
         if used:
             self._database.write(lambda connection: rows.used(connection, list(used.items())))
         return len(used)
+
+    def _find_throttled(self, credentials: Credentials, address: str) -> Grants:
+        name = credentials.name or ""
+        self._by_address.check(address)
+        # Whoever has signed in from there before is not kept out by others who guess at the account.
+        if (name, address) not in self._trusted:
+            self._by_account.check(name)
+        try:
+            return self._find(credentials)
+        except Unauthorized:
+            self._by_address.take(address)
+            self._by_account.take(name)
+            raise
 
     def _find(self, credentials: Credentials) -> Grants:
         name, secret = credentials
@@ -207,11 +214,6 @@ class SignIn:
             access=access,
             catalog=catalog,
         )
-
-    def _check_account_throttle(self, name: str, address: str) -> None:
-        # Whoever has signed in from there before is not kept out by others who guess at the account.
-        if (name, address) not in self._trusted:
-            self._by_account.check(name)
 
     def _note_use(self, token_id: str) -> None:
         self._used[token_id] = int(self._clock() * 1000) // MINUTE * MINUTE

@@ -28,8 +28,8 @@ def command(settings: Settings, read_settings: Callable[[], Settings]) -> None:
     access = telemetry.configure(settings.log.format, settings.log.level)
     try:
         with open_app(settings) as app:
-            _make_first_admin(app)
             server = Server(app, access, read_settings)
+            _make_first_admin(app)
             # What lives now lives to the end: the collector need not look at it again.
             gc.freeze()
             # Requests leave few cycles behind: to look for them at every 700th object costs more than it finds.
