@@ -155,7 +155,7 @@ class TooManyRequests(OrlopError):
 
     message = "too many requests"
 
-    def __init__(self, message: str, seconds: float) -> None:
+    def __init__(self, message: str | None = None, seconds: float = 1) -> None:
         super().__init__(message)
         self.seconds = max(1, math.ceil(seconds))
 
