@@ -17,7 +17,7 @@ from orlop import telemetry
 from orlop.app import App
 from orlop.config import ConfigurationError, Settings
 from orlop.domain.caller import Caller
-from orlop.domain.errors import Denied, OrlopError, StoreRefused
+from orlop.domain.errors import Denied, OrlopError, StoreRefused, Unauthorized
 from orlop.web import health, tokens
 from orlop.web.answers import Answer
 from orlop.web.api import routes as api
@@ -145,7 +145,8 @@ class Server:
                 if refused is None:
                     route, answer = await dispatch.dispatch(self._edge, request, caller)
                 else:
-                    self._edge.gate.note(caller, refused, "", "")
+                    if not isinstance(refused, Unauthorized):  # wrong credentials are noted where they were found wrong
+                        self._edge.gate.note(caller, refused, "", "")
                     route, answer = "refused", dispatch.refuse(self._edge, request, caller, refused)
             status, size = answer.status, answer.size
             if status >= 400:
