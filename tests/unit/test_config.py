@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orlop.config import ConfigurationError, FreeFloor, Settings, check_exposure, load, load_with_origins, sources
 from orlop.config.fields import FIELDS, VARIABLES
-from orlop.config.kinds import Choice, Duration, Flag, Floor, Listen, Size
+from orlop.config.kinds import Choice, Duration, Flag, Floor, Listen, Number, Size, Texts
 from orlop.config.show import as_toml, shown
 
 NO_FILE = {"ORLOP_CONFIG": ""}
@@ -99,7 +99,13 @@ def test_an_empty_variable_counts_as_not_set(file: Path) -> None:
         ("[limits]\nmanifest_size = 0", "{file}:2: limits.manifest_size = 0: must be from 1KiB to 64MiB"),
         ("[limits]\nlease = 0", "{file}:2: limits.lease = 0: must be more than 0"),
         ('[log]\nlevel = "loud"', '{file}:2: log.level = "loud": must be one of debug, info, warning, error'),
-        ('[access]\nmode = "accounts"', '{file}:2: access.mode = "accounts": must be one of open'),
+        ('[access]\nmode = "users"', '{file}:2: access.mode = "users": must be one of open, accounts'),
+        ('[access]\nrules = "x"', "{file}:2: access.rules = \"x\": 'x' is no rule: write WHO may ACTIONS on PATTERN"),
+        ("[access]\nrules = 1", '{file}:2: access.rules = 1: must be a list, as ["…", "…"]'),
+        ('[access]\ntoken_lifetime = "1h"', '{file}:2: access.token_lifetime = "1h": must be 15m at most'),
+        ("[audit]\nentries = -1", "{file}:2: audit.entries = -1: must be from 0 to 1000000000"),
+        ("[audit]\nentries = true", "{file}:2: audit.entries = true: must be a whole number"),
+        ('[access]\nservice = "a b"', '{file}:2: access.service = "a b": must be letters, digits and . _ : / - only'),
         ('data = ""', '{file}:1: data = "": must not be empty; leave the setting out for its default'),
         ("data = 2020-01-01", '{file}:1: data = "2020-01-01": must be text in quotes'),
         ('tls.cert = "a.pem"', "{file}:1: tls.cert is set without tls.key; set both or neither"),
@@ -237,14 +243,27 @@ def test_metrics_need_an_address_of_their_own_or_none() -> None:
 @pytest.mark.parametrize("listen", ["0.0.0.0:5000", "[::]:5000", "10.1.2.3:5000", "registry.example.com:5000"])
 def test_an_open_registry_is_not_shown_beyond_this_machine_unless_meant(listen: str) -> None:
     settings = load(None, NO_FILE, {"listen": listen})
-    with pytest.raises(ConfigurationError, match=r"127\.0\.0\.1:5000, or pass --allow-anonymous-push"):
+    with pytest.raises(
+        ConfigurationError, match=r"127\.0\.0\.1:5000, set access\.mode to accounts, or pass --allow-anonymous-push"
+    ):
         check_exposure(settings)
     check_exposure(load(None, NO_FILE, {"listen": listen, "allow_anonymous_push": True}))
+    check_exposure(load(None, NO_FILE, {"listen": listen, "access.mode": "accounts"}))
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:5000", "[::1]:5000", "localhost:5000"])
 def test_an_open_registry_is_served_on_loopback(listen: str) -> None:
     check_exposure(load(None, NO_FILE, {"listen": listen}))
+
+
+SAMPLES = {
+    "public_url": ["", "https://r.example.com", "http://[::1]:5000"],
+    "storage.url": ["", "memory:", "file:/a b", 'file:"quoted"\\'],
+    "database.url": ["", "sqlite:/a b.db", "sqlite:ü\x7f#.db"],
+    "access.rules": ["anyone may pull on **", "group:a may push, delete on {account}/x-*"],
+    "access.service": ["", "registry.example.com:5000"],
+    "trusted_proxies": ["10.0.0.0/8", "::1", "192.0.2.1"],
+}
 
 
 def values(key: str) -> st.SearchStrategy[Any]:
@@ -254,20 +273,18 @@ def values(key: str) -> st.SearchStrategy[Any]:
         return st.sampled_from(kind.choices)
     if isinstance(kind, Flag):
         return st.booleans()
-    if isinstance(kind, Size):
+    if isinstance(kind, Size | Number):
         return st.integers(kind.smallest, kind.largest)
     if isinstance(kind, Duration):
-        return st.integers(1, 10**9).map(lambda n: n / 1000)
+        return st.integers(1, 10**9 if kind.longest is None else int(kind.longest * 1000)).map(lambda n: n / 1000)
+    if isinstance(kind, Texts):
+        return st.lists(st.sampled_from(SAMPLES[key]))
     if isinstance(kind, Floor):
         return st.one_of(st.integers(0, 1 << 50), st.integers(0, 100).map(lambda n: f"{n}%"))
     if isinstance(kind, Listen):
         return st.integers(1, 65535).map(lambda port: f"127.0.0.{2 if 'metrics' in key else 1}:{port}")
-    if key == "public_url":
-        return st.sampled_from(["", "https://r.example.com", "http://[::1]:5000"])
-    if key == "storage.url":
-        return st.sampled_from(["", "memory:", "file:/a b", 'file:"quoted"\\'])
-    if key == "database.url":
-        return st.sampled_from(["", "sqlite:/a b.db", "sqlite:ü\x7f#.db"])
+    if key in SAMPLES:
+        return st.sampled_from(SAMPLES[key])
     return st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=1)
 
 

@@ -115,7 +115,7 @@ def test_a_blob_is_mounted_and_its_lease_renewed(registry: Registry, database: D
     assert not registry.blobs.mount(CALLER, OTHER, Digest.of(b"absent"), NAME)
     assert registry.blobs.mount(CALLER, OTHER, digest, NAME)
     held = registry.blobs.find(CALLER, OTHER, digest)
-    assert not registry.blobs.lease_due(held, database.reader().now())
+    assert not registry.blobs.lease_due(CALLER, OTHER, held, database.reader().now())
     perform(registry.blobs.renew(CALLER, OTHER, digest))
     assert registry.blobs.find(CALLER, OTHER, digest).lease_expires_at >= held.lease_expires_at
 

@@ -43,8 +43,8 @@ def test_nothing_is_mounted_from_where_it_is_not(house: House) -> None:
 def test_a_lease_is_due_when_less_than_half_is_left(house: House) -> None:
     held = house.blobs.find(CALLER, NAME, house.push_blob(CONTENT))
     pushed_at = held.lease_expires_at - HOUR
-    assert not house.blobs.lease_due(held, pushed_at + HOUR // 2)
-    assert house.blobs.lease_due(held, pushed_at + HOUR // 2 + 1)
+    assert not house.blobs.lease_due(CALLER, NAME, held, pushed_at + HOUR // 2)
+    assert house.blobs.lease_due(CALLER, NAME, held, pushed_at + HOUR // 2 + 1)
     renewed = perform(house.blobs.renew(CALLER, NAME, Digest.of(CONTENT)))
     assert renewed.lease_expires_at >= held.lease_expires_at
 
