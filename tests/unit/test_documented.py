@@ -6,6 +6,7 @@ A new kind of thing gets a section here: what there is, taken from the program, 
 import ast
 import inspect
 import itertools
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_each_setting_says_what_it_is() -> None:
 def test_each_setting_is_explained(key: str) -> None:
     field = FIELDS[key]
     default = field.kind.show(field.default)
-    shown = {True: "`true`", False: "`false`", "": ""}.get(default, f'`"{default}"`')
+    shown = "" if default in ("", []) else f"`{json.dumps(default)}`"  # JSON's are TOML's
     row = f"| `{key}`<br>`{field.variable}` | {shown} | {SUMMARIES[key]} |"
     assert row in (HOWTO / "configuration.md").read_text().splitlines()
 
@@ -99,7 +100,7 @@ COMMANDS = dict(commands(main, "orlop"))
 
 def described_commands() -> dict[str, str]:
     """The sections of the page, by command."""
-    parts = re.split(r"^## `(orlop [a-z ]+).*`$", (HOWTO / "commands.md").read_text(), flags=re.MULTILINE)[1:]
+    parts = re.split(r"^## `(orlop [a-z -]+).*`$", (HOWTO / "commands.md").read_text(), flags=re.MULTILINE)[1:]
     return {name.strip(): text for name, text in zip(parts[::2], parts[1::2], strict=True)}
 
 
