@@ -56,7 +56,6 @@ _GROUPS_OF = Statement(
         select(groups.c.name)
         .select_from(groups.join(group_members, group_members.c.group_id == groups.c.id))
         .where(group_members.c.account == bindparam("account"))
-        .order_by(groups.c.name)
     )
 )
 _GROUP_ID = Statement(lambda _: select(groups.c.id).where(groups.c.name == bindparam("name")))
@@ -87,7 +86,7 @@ _LEAVE = Statement(
 )
 _LEAVE_ALL = Statement(lambda _: delete(group_members).where(group_members.c.account == bindparam("account")))
 
-_REVISION = Statement(lambda _: select(access_state.c.revision))
+_REVISION = Statement(lambda _: select(access_state.c.revision).where(access_state.c.id == 1))
 _CHANGED = Statement(_change)
 
 
@@ -143,7 +142,7 @@ def remove(connection: Connection, name: str) -> bool:
 
 
 def groups_of(connection: Connection, account: str) -> list[str]:
-    return [row[0] for row in connection.all(_GROUPS_OF, account=account)]
+    return sorted(row[0] for row in connection.all(_GROUPS_OF, account=account))
 
 
 def every_group(connection: Connection) -> list[Group]:

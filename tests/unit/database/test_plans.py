@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orlop.database import blobs, leases, manifests, outbox, repositories, tags, uploads
+from orlop.database import accounts, blobs, leases, manifests, outbox, repositories, tags, tokens, uploads
 from orlop.database.connection import Connection, SqliteConnection
 from orlop.database.engine import Database
 from orlop.domain.name import Tag
@@ -40,6 +40,11 @@ HOT: dict[str, Callable[[Connection], object]] = {
     "repositories.find": lambda c: repositories.find(c, NAME),
     "repositories.find_known": lambda c: repositories.find_known(c, NAME),
     "repositories.names": lambda c: repositories.names(c, last="", count=10),
+    "accounts.find": lambda c: accounts.find(c, "alice"),
+    "accounts.groups_of": lambda c: accounts.groups_of(c, "alice"),
+    "accounts.revision": accounts.revision,
+    "tokens.by_hash": lambda c: tokens.by_hash(c, ""),
+    "tokens.by_id": lambda c: tokens.by_id(c, ""),
     "leases.renew": lambda c: leases.renew(c, 1, digest(""), 1),
     "leases.expire": leases.expire,
     "uploads.find": lambda c: uploads.find(c, "", NAME, ""),
