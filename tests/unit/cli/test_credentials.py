@@ -71,7 +71,7 @@ def test_a_credential_helper(
 ) -> None:
     told = answer if isinstance(answer, str) else json.dumps(answer)
     program = tmp_path / "bin" / "docker-credential-mine"
-    write(program, f"#!/bin/sh\n[ \"$1\" = get ] && [ \"$(cat)\" = {HOST} ] && echo '{told}'\n")
+    write(program, f'#!/bin/sh\n[ "$1" = get ] && [ "$(cat)" = {HOST} ] && echo \'{told}\'\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
     write(tmp_path / ".docker/config.json", {by: "mine" if by == "credsStore" else {HOST: "mine"}})
