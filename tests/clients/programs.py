@@ -17,6 +17,7 @@ PROGRAMS = {
     "curl": ("curl",),
     "oras": (),
     "HTTPS": ("podman", "containerd", "ctr", "dockerd", "docker", "openssl"),
+    "nginx": ("nginx", "curl", "openssl"),
     "the container": ("podman", "curl"),
     "the how-to": ("podman", "containerd", "ctr", "dockerd", "docker", "curl"),
 }

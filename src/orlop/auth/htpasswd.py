@@ -22,7 +22,7 @@ class Htpasswd:
         """StoreRefused: it cannot be read."""
         self._path = path
         self._lock = threading.Lock()
-        self._seen = _stamp(path)
+        self._seen: tuple[int, int, int] | None = _stamp(path)
         self._hashes = read(path)
 
     def hashes(self) -> Mapping[str, str]:
@@ -32,14 +32,17 @@ class Htpasswd:
         """Reads the file again where it has changed; whether it has."""
         with self._lock:
             try:
-                seen = _stamp(self._path)
-                if seen == self._seen:
-                    return False
+                seen: tuple[int, int, int] | None = _stamp(self._path)
+            except StoreRefused:
+                seen = None
+            if seen == self._seen:
+                return False
+            self._seen = seen  # also where it is broken: that is said once, not at every look
+            try:
                 self._hashes = read(self._path)
             except StoreRefused as error:
                 log.error("the htpasswd file stays as it was read before", reason=str(error))
                 return False
-            self._seen = seen
             return True
 
 

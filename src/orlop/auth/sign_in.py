@@ -203,6 +203,7 @@ class SignIn:
                     subject = None
                 else:
                     scopes = scopes_of(token)
+                    until = min(until, token.expires_at / 1000) if token.expires_at is not None else until
         if subject is None:
             raise _invalid("the token's account is not there any more")
         return Grants(
@@ -236,9 +237,9 @@ def parse_header(header: str) -> Credentials:
     if scheme.lower() != "basic":
         raise Unauthorized("the Authorization header is neither Basic nor Bearer")
     try:
-        text = base64.b64decode(rest, validate=True).decode("utf-8", "surrogateescape")
+        text = base64.b64decode(rest, validate=True).decode("utf-8")
     except (binascii.Error, ValueError) as error:
-        raise Unauthorized("the Authorization header is not valid") from error
+        raise _wrong() from error
     name, colon, secret = text.partition(":")
     if not colon or not name:
         raise Unauthorized("the Authorization header has no name and password")

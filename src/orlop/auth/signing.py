@@ -1,5 +1,6 @@
 """The token service's keys and its signatures: ES256, and nothing else."""
 
+import json
 import threading
 from typing import Any, NamedTuple
 
@@ -15,6 +16,20 @@ from orlop.domain.errors import Unauthorized
 ALGORITHM = "ES256"
 ALIVE = 2
 """Keys whose signatures count: the one that signs, and the one before it."""
+
+
+class _Strict(json.JSONDecoder):
+    """Refuses objects that say something twice: other readers might take the other one."""
+
+    def __init__(self) -> None:
+        super().__init__(object_pairs_hook=_once)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("something is said twice")
+    return found
 
 
 class Key(NamedTuple):
@@ -50,7 +65,7 @@ class Signer:
         for key in self._keys:
             try:
                 # Whatever the token's header says of its key, only these are tried.
-                found = jwt.decode(token, key.key, algorithms=[ALGORITHM])
+                found = jwt.decode(token, key.key, algorithms=[ALGORITHM], decoder_cls=_Strict)
             except (JoseError, ValueError, TypeError, KeyError, RecursionError):
                 continue
             if found.header.get("kid") == key.id and isinstance(found.claims, dict):

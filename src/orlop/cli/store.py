@@ -27,14 +27,19 @@ COMMAND_LINE = Caller(account="", address="command line", request_id="command")
 
 
 @contextlib.contextmanager
-def open_database(settings: Settings) -> Iterator[Database]:
-    """The registry's database, made with its store where neither is there. StoreRefused: they do not go together."""
+def open_database(settings: Settings, *, make: bool = False) -> Iterator[Database]:
+    """The registry's database. StoreRefused: there is none, and none is to be made, or it is not the store's."""
     if settings.storage_url == "memory:":
         raise StoreRefused("a registry in memory has no accounts beside its server: set storage.url or --data")
-    Path(settings.data).mkdir(parents=True, exist_ok=True)
     with database_path(settings) as path:
         if not path.exists() or not path.stat().st_size:
+            if not make:
+                raise StoreRefused(
+                    f"there is no registry in {Path(settings.data).absolute()}: name its folder by --data"
+                )
+            Path(settings.data).mkdir(parents=True, exist_ok=True)
             _make(settings, path)
+            click.echo(f"made a registry in {Path(settings.data).absolute()}", err=True)
         prepare(path)
         database = Database(path)
         try:
@@ -44,9 +49,10 @@ def open_database(settings: Settings) -> Iterator[Database]:
 
 
 @contextlib.contextmanager
-def open_accounts(settings: Settings) -> Iterator[Accounts]:
+def open_accounts(settings: Settings, *, make: bool = False) -> Iterator[Accounts]:
+    """See `open_database`."""
     listed = read(Path(settings.access.htpasswd)) if settings.access.htpasswd else {}
-    with open_database(settings) as database:
+    with open_database(settings, make=make) as database:
         yield Accounts(database, listed.__contains__)
 
 

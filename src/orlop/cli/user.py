@@ -36,7 +36,7 @@ def create(settings: Settings, name: str, robot: bool, admin: bool, password_fil
     if robot and password_file is not None:
         raise click.UsageError("a robot has no password")
     password = None if robot else read_password(password_file)
-    with open_accounts(settings) as accounts:
+    with open_accounts(settings, make=True) as accounts:
         accounts.create(COMMAND_LINE, name, password, admin=admin)
     note_accounts(settings)
     click.echo(f"made {name}" + (f"; give it a token: orlop token create {name}" if robot else ""))

@@ -28,6 +28,7 @@ def prepare(path: Path) -> None:
     if path.exists() and not os.access(path, os.W_OK, effective_ids=True):
         # SQLite would open it all the same, leave files of its own beside it, and fail at the first write.
         raise StoreRefused(f"{path} cannot be written: give user {os.geteuid()} the right to write it and its folder")
+    _make_private(path)
     try:
         revision = _found_or_made(path)
     except sqlite3.OperationalError as error:
@@ -40,6 +41,18 @@ def prepare(path: Path) -> None:
         ) from error
     if revision != REVISION:
         _upgrade(path, revision)
+
+
+def _make_private(path: Path) -> None:
+    """The file for its owner alone, or for a group that was given it: it holds password hashes and signing keys.
+
+    SQLite gives the log beside it the same mode.
+    """
+    with contextlib.suppress(OSError):  # what is wrong with the folder is told by whoever opens the file
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        mode = path.stat().st_mode
+        if mode & 0o007:
+            path.chmod(mode & 0o770)
 
 
 def definitions(dialect: Dialect) -> Iterator[str]:

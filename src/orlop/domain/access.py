@@ -76,9 +76,10 @@ class Pattern(NamedTuple):
 
     def expression(self, account: str) -> str | None:
         """A regular expression for whole names, the same for Python and PostgreSQL; None where nothing is meant."""
-        if ACCOUNT in self.text and not account:
-            return None
-        return _expression(self.text.replace(ACCOUNT, account))
+        if ACCOUNT not in self.text:
+            return _expression(self.text)
+        # A htpasswd file may name an account `**`: what is no part of a repository's name must not act as a pattern.
+        return _expression(self.text.replace(ACCOUNT, account)) if _ACCOUNT_NAME.fullmatch(account) else None
 
     def matches(self, repository: str, account: str) -> bool:
         expression = self.expression(account)

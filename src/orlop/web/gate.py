@@ -122,8 +122,16 @@ class Gate:
         """Writes down what was refused since the last time."""
         with self._lock:
             refusals, self._refusals = self._refusals, {}
-        if refusals:
+        if not refusals:
+            return
+        try:
             self._app.database.write(lambda connection: _write(connection, refusals))
+        except Exception:
+            with self._lock:
+                for kind, found in refusals.items():
+                    more = self._refusals.get(kind)
+                    self._refusals[kind] = (*found[:3], found[3] + (more[3] if more else 0))
+            raise
 
     async def _look_up(self, header: str, caller: Caller) -> Caller:
         """One look-up for all requests that come with one header at one time."""

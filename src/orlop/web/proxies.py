@@ -58,6 +58,7 @@ class Proxies:
 
 def _address(text: str) -> str | None:
     try:
-        return str(ipaddress.ip_address(text.removeprefix("[").partition("]")[0]))
+        # Without the zone of an IPv6 address: it means something on the proxy alone, and may be any text.
+        return str(ipaddress.ip_address(text.removeprefix("[").partition("]")[0].partition("%")[0]))
     except ValueError:
         return None

@@ -50,7 +50,10 @@ async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[st
             return route, await _by_get(edge, request, caller)
         return route, await _by_post(edge, request, caller)
     except Exception as error:  # noqa: BLE001  # what is no refusal is raised again
-        return route, refuse(edge, request, caller, refusal_of(error))
+        refusal = refusal_of(error)
+        if not isinstance(refusal, Unauthorized):  # wrong credentials are noted where they were found wrong
+            edge.gate.note(caller, refusal, "", "")
+        return route, refuse(edge, request, caller, refusal)
 
 
 async def _by_get(edge: Edge, request: BaseRequest, caller: Caller) -> Answer:

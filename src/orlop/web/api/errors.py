@@ -35,8 +35,8 @@ class MethodUnsupported(OrlopError):
 
     message = "this method is not supported here"
 
-    def __init__(self, allowed: tuple[str, ...]) -> None:
-        super().__init__(f"use {' or '.join(allowed)} here", detail={"allowed": allowed})
+    def __init__(self, allowed: tuple[str, ...], message: str = "") -> None:
+        super().__init__(message or f"use {' or '.join(allowed)} here", detail={"allowed": allowed})
         self.allowed = allowed
 
 
@@ -62,7 +62,6 @@ TABLE: dict[type[OrlopError], Row] = {
     MethodUnsupported: Row(405, "METHOD_UNSUPPORTED"),
     errors.Unauthorized: Row(401, "UNAUTHORIZED"),
     errors.Denied: Row(403, "DENIED"),
-    errors.Unsupported: Row(405, "UNSUPPORTED"),
     errors.TooManyRequests: Row(429, "TOO_MANY_REQUESTS"),
     errors.Unavailable: Row(503, "UNAVAILABLE"),
     errors.StorageFull: Row(507, "STORAGE_FULL"),

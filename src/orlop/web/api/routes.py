@@ -21,7 +21,6 @@ from orlop.domain.errors import (
     TagInvalid,
     TagUnknown,
     Unauthorized,
-    Unsupported,
 )
 from orlop.domain.name import RepositoryName
 from orlop.registry import repositories as registry_repositories
@@ -87,7 +86,7 @@ ROUTES = (
                 "Delete a tag, never its manifest",
                 tags.TagRemoval,
                 (DRY_RUN,),
-                (NameInvalid, TagInvalid, TagUnknown, StorageFull, Unsupported),
+                (NameInvalid, TagInvalid, TagUnknown, StorageFull, errors.MethodUnsupported),
                 action=DELETE,
             ),
         },
@@ -148,7 +147,7 @@ async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[st
             raise errors.MethodUnsupported(route.methods)
         check(target, operation.parameters)
         repository = RepositoryName() if name is None else RepositoryName.parse(name)
-        _demand(edge, caller, operation, repository)
+        _demand(edge, caller, route, operation, repository)
         return label, await operation.handler(Call(edge, request, caller, target, repository, item))
     except Exception as error:  # noqa: BLE001  # what is no refusal is raised again
         refusal = refusal_of(error)
@@ -164,11 +163,12 @@ def refuse(edge: Edge, request: BaseRequest, caller: Caller, error: OrlopError) 
     return answer
 
 
-def _demand(edge: Edge, caller: Caller, operation: Operation, repository: RepositoryName) -> None:
+def _demand(edge: Edge, caller: Caller, route: Route, operation: Operation, repository: RepositoryName) -> None:
     """Before anything is looked up: whether a repository is there is told to nobody who may not know."""
     if repository:
         if operation.action == DELETE and not edge.app.settings.access.deletes:
-            raise Unsupported("deleting is switched off here: access.deletes")
+            allowed = tuple(method for method in route.methods if method != "DELETE")
+            raise errors.MethodUnsupported(allowed, "deleting is switched off here: access.deletes")
         caller.authority.demand(operation.action, repository)
     elif operation.needs == "catalog":
         caller.authority.demand_catalog()
