@@ -72,7 +72,10 @@ _SAME_MINUTE = Statement(
         .limit(1)
     )
 )
-_BOUNDS = Statement(lambda _: select(func.min(audit.c.id), func.max(audit.c.id)))
+# Each by itself is a look-up; SQLite finds both together only by reading every row.
+_BOUNDS = Statement(
+    lambda _: select(select(func.min(audit.c.id)).scalar_subquery(), select(func.max(audit.c.id)).scalar_subquery())
+)
 _TRIM = Statement(lambda _: delete(audit).where(audit.c.id < bindparam("first")))
 
 LOOK_BACK = 10_000
