@@ -275,3 +275,142 @@ def test_nothing_that_could_be_sent_again_is_kept(access: Access, database: Data
     content = (tmp_path / "orlop.db").read_bytes()
     assert secret.encode() not in content
     assert PASSWORD.encode() not in content
+
+
+def test_a_disabled_account_hides_that_of_the_htpasswd_file(access: Access) -> None:
+    access.accounts.create(OPERATOR, "harry", "another password")
+    access.accounts.set_disabled(OPERATOR, "harry", disabled=True)
+    token = access.accounts.create_token(OPERATOR, "harry").secret
+    access.sign_in.look()
+    for secret in (PASSWORD, "another password", token):
+        assert refused(access, basic("harry", secret))
+    assert refused(access, f"Bearer {token}")
+    assert refused(access, forged(access, sub="harry"))
+
+
+def test_an_account_of_the_htpasswd_file_has_tokens_as_long_as_it_is_there(access: Access, htpasswd: Path) -> None:
+    headers = [
+        f"Bearer {access.accounts.create_token(OPERATOR, 'harry').secret}",
+        bearer(access, check(access, basic("harry", PASSWORD)), "repository:harry/x:pull"),
+    ]
+    for header in headers:
+        assert check(access, header).subject.name == "harry"
+    htpasswd.write_text("# nobody\n")
+    access.sign_in.look()
+    for header in headers:
+        assert refused(access, header)
+
+
+def test_a_token_of_a_deleted_account(access: Access) -> None:
+    headers = [
+        f"Bearer {access.accounts.create_token(OPERATOR, 'alice').secret}",
+        bearer(access, check(access, basic("alice", PASSWORD)), "repository:alice/x:pull"),
+    ]
+    access.accounts.delete(OPERATOR, "alice")
+    access.sign_in.look()
+    for header in headers:
+        assert refused(access, header)
+
+
+def test_groups_count_from_the_next_look_on(access: Access) -> None:
+    header = basic("alice", PASSWORD)
+    signed = bearer(access, check(access, header), "repository:team/app:push")
+    assert check(access, header).actions("team/app") == frozenset()
+    access.accounts.join(OPERATOR, "dev", "alice")
+    access.sign_in.look()
+    assert check(access, header).actions("team/app") == {"pull", "push"}
+    assert check(access, signed).actions("team/app") == frozenset()  # it lists nothing
+    signed = bearer(access, check(access, header), "repository:team/app:push")
+    assert check(access, signed).actions("team/app") == {"pull", "push"}
+    access.accounts.leave(OPERATOR, "dev", "alice")
+    access.sign_in.look()
+    assert check(access, header).actions("team/app") == frozenset()
+    assert check(access, signed).actions("team/app") == frozenset()
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = time.time()
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(access: Access, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What `access` takes for the time."""
+    clock = Clock()
+    monkeypatch.setattr(access.sign_in, "_clock", clock)
+    return clock
+
+
+def test_a_password_is_remembered_for_minutes(access: Access, clock: Clock) -> None:
+    header = basic("alice", PASSWORD)
+    check(access, header)
+    clock.now += module.REMEMBERED - 1
+    assert access.sign_in.known(header) is not None
+    clock.now += 2
+    assert access.sign_in.known(header) is None
+    check(access, header)
+    assert access.sign_in.known(header) is not None
+
+
+def test_nothing_is_remembered_beyond_the_end_of_its_token(access: Access, clock: Clock) -> None:
+    made = access.accounts.create_token(OPERATOR, "ci", lifetime=60_000)
+    header = f"Bearer {made.secret}"
+    signed = bearer(access, check(access, header), "repository:team/app:pull")
+    assert check(access, signed).actions("team/app") == {"pull"}
+    clock.now += 50
+    assert access.sign_in.known(header) is not None
+    assert access.sign_in.known(signed) is not None
+    clock.now += 20
+    assert access.sign_in.known(header) is None
+    assert access.sign_in.known(signed) is None
+
+
+def test_a_signed_token_is_good_from_its_beginning_to_its_end(access: Access, clock: Clock) -> None:
+    now = int(clock.now)
+    header = forged(access, nbf=now + 10, exp=now + 20)
+    assert refused(access, header)
+    clock.now = now + 10
+    check(access, header)
+    clock.now = now + 19.9
+    assert access.sign_in.known(header) is not None
+    clock.now = now + 20
+    assert refused(access, header)
+
+
+def test_an_answer_that_a_change_has_overtaken_is_not_remembered(
+    access: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = basic("alice", PASSWORD)
+    verify = module.passwords.verify
+
+    def slow(hashed: str | None, password: str) -> bool:
+        found = verify(hashed, password)
+        monkeypatch.undo()
+        access.accounts.set_password(OPERATOR, "alice", "another password")
+        access.sign_in.look()
+        return found
+
+    monkeypatch.setattr(module.passwords, "verify", slow)
+    check(access, header)
+    assert access.sign_in.known(header) is None
+    assert refused(access, header)
+
+
+def test_what_is_remembered_is_bounded(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_REMEMBERED", 10)
+    headers = [forged(access, jti=str(number)) for number in range(30)]
+    for header in headers:
+        check(access, header)
+        assert access.sign_in.known(header) is not None
+        assert len(access.sign_in._known) <= 10
+
+
+def test_wrong_tokens_keep_nobody_out(access: Access) -> None:
+    for number in range(20):
+        assert refused(access, f"Bearer orlop_{number:040x}")
+        assert refused(access, basic("alice", f"orlop_{number:040x}"))
+        assert refused(access, f"Bearer {number}.x.y")
+    check(access, basic("alice", PASSWORD))

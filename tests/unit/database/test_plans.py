@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orlop.database import accounts, blobs, leases, manifests, outbox, repositories, tags, tokens, uploads
+from orlop.database import accounts, audit, blobs, leases, manifests, outbox, repositories, tags, tokens, uploads
 from orlop.database.connection import Connection, SqliteConnection
 from orlop.database.engine import Database
 from orlop.domain.name import Tag
@@ -17,6 +17,7 @@ HOT: dict[str, Callable[[Connection], object]] = {
     "blobs.size_in": lambda c: blobs.size_in(c, 1, digest("")),
     "blobs.needed_by": lambda c: blobs.needed_by(c, 1, digest("")),
     "blobs.held_anywhere": lambda c: blobs.held_anywhere(c, digest("")),
+    "blobs.held_anywhere_readable": lambda c: blobs.held_anywhere(c, digest(""), "^(?:a)$"),
     "blobs.link": lambda c: blobs.link(c, 1, digest("")),
     "blobs.unlink": lambda c: blobs.unlink(c, 1, digest("")),
     "manifests.by_tag": lambda c: manifests.by_tag(c, NAME, Tag("latest")),
@@ -40,11 +41,19 @@ HOT: dict[str, Callable[[Connection], object]] = {
     "repositories.find": lambda c: repositories.find(c, NAME),
     "repositories.find_known": lambda c: repositories.find_known(c, NAME),
     "repositories.names": lambda c: repositories.names(c, last="", count=10),
+    "repositories.names_readable": lambda c: repositories.names(c, last="", count=10, readable="^(?:a)$"),
     "accounts.find": lambda c: accounts.find(c, "alice"),
     "accounts.groups_of": lambda c: accounts.groups_of(c, "alice"),
     "accounts.revision": accounts.revision,
     "tokens.by_hash": lambda c: tokens.by_hash(c, ""),
     "tokens.by_id": lambda c: tokens.by_id(c, ""),
+    "tokens.used": lambda c: tokens.used(c, [("", 0)]),
+    "tokens.keep_newest_refresh": lambda c: tokens.keep_newest_refresh(c, "alice", 0),
+    "tokens.expire": lambda c: tokens.expire(c, 0),
+    "audit.add": lambda c: audit.add(c, CALLER, "tag.delete"),
+    "audit.count": lambda c: audit.count(c, CALLER, "refused.access", "", "", 2),
+    "audit.trim": lambda c: audit.trim(c, 10),
+    "audit.page": lambda c: audit.page(c, audit.Filter(), before=1, count=10),
     "leases.renew": lambda c: leases.renew(c, 1, digest(""), 1),
     "leases.expire": leases.expire,
     "uploads.find": lambda c: uploads.find(c, "", NAME, ""),
