@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orlop.auth import passwords
 from orlop.auth import sign_in as module
 from orlop.auth.access import Access
 from orlop.auth.grants import Grants
@@ -384,7 +385,7 @@ def test_an_answer_that_a_change_has_overtaken_is_not_remembered(
     access: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     header = basic("alice", PASSWORD)
-    verify = module.passwords.verify
+    verify = passwords.verify
 
     def slow(hashed: str | None, password: str) -> bool:
         found = verify(hashed, password)
@@ -393,7 +394,7 @@ def test_an_answer_that_a_change_has_overtaken_is_not_remembered(
         access.sign_in.look()
         return found
 
-    monkeypatch.setattr(module.passwords, "verify", slow)
+    monkeypatch.setattr(passwords, "verify", slow)
     check(access, header)
     assert access.sign_in.known(header) is None
     assert refused(access, header)

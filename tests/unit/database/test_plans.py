@@ -48,7 +48,6 @@ HOT: dict[str, Callable[[Connection], object]] = {
     "tokens.by_hash": lambda c: tokens.by_hash(c, ""),
     "tokens.by_id": lambda c: tokens.by_id(c, ""),
     "tokens.used": lambda c: tokens.used(c, [("", 0)]),
-    "tokens.keep_newest_refresh": lambda c: tokens.keep_newest_refresh(c, "alice", 0),
     "tokens.expire": lambda c: tokens.expire(c, 0),
     "audit.add": lambda c: audit.add(c, CALLER, "tag.delete"),
     "audit.count": lambda c: audit.count(c, CALLER, "refused.access", "", "", 2),
@@ -81,8 +80,12 @@ class Planner(SqliteConnection):
         return self.driver.execute(sql, parameters)
 
 
-# A page that a query has found by an index may be read as a whole.
-STEPS = ("SEARCH", "CORRELATED", "LIST", "SCALAR", "CO-ROUTINE page", "MATERIALIZE page", "SCAN page")
+# A page that a query has found by an index may be read as a whole, and so may what holds one row.
+STEPS = (
+    "SEARCH", "CORRELATED", "LIST", "SCALAR", "CO-ROUTINE page", "MATERIALIZE page", "SCAN page", "SCAN CONSTANT ROW",
+)  # fmt: skip
+# The first and the last row in the order of the key.
+ENDS = "SEARCH audit"
 
 
 @pytest.fixture
@@ -95,7 +98,7 @@ def test_what_is_asked_often_is_found_by_index(planner: Planner, name: str) -> N
     planner.driver.execute("PRAGMA foreign_keys=OFF")
     HOT[name](planner)
     assert [plan for plan in planner.plans if not plan.startswith(STEPS)] == []
-    assert all(" USING " in plan for plan in planner.plans if plan.startswith("SEARCH"))
+    assert all(" USING " in plan for plan in planner.plans if plan.startswith("SEARCH") and plan != ENDS)
 
 
 def test_a_plan_that_looks_at_every_row_would_be_noticed(planner: Planner) -> None:
