@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from orlop import telemetry
+from orlop.auth.throttle import origin
 from orlop.config import Settings
 from orlop.database.engine import Database
 from orlop.database.upgrade import prepare
@@ -24,6 +25,7 @@ from orlop.registry.manifests import Manifests
 from orlop.registry.names import Names
 from orlop.registry.pulls import Pulls
 from orlop.registry.referrers import Referrers
+from orlop.registry.refusals import Refusals
 from orlop.registry.repositories import Repositories
 from orlop.registry.space import Room
 from orlop.registry.status import Status
@@ -66,6 +68,7 @@ class App:
         self.details = Details(self.content, self.manifests, self.referrers)
         self.status = Status(storage, database, self.room)
         self.pulls = Pulls(database)
+        self.refusals = Refusals(database, origin)
         self.audit = Audit(database, settings.audit.entries)
         self.access = _access(settings, database)
 

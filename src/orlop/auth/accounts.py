@@ -53,6 +53,10 @@ class Accounts:
         def unit(connection: Connection) -> None:
             if not accounts.create(connection, checked, kind, hashed, admin=admin):
                 raise AccountInvalid(f"there is an account {checked} already")
+            if not self._elsewhere(checked):
+                # Of a namesake that a htpasswd file does not have any more: a new account inherits nothing.
+                rows.remove_all(connection, checked)
+                accounts.leave_all(connection, checked)
             audit.add(connection, caller, "account.create", object_=checked, detail={"kind": kind, "admin": admin})
 
         self._database.write(unit)
@@ -92,13 +96,18 @@ class Accounts:
 
         self._database.write(unit)
 
-    def subject(self, name: str) -> Subject | None:
-        """The account of that name as it is now; None where there is none, or it is disabled."""
+    def subject(self, name: str, *, since: float | None = None) -> Subject | None:
+        """The account of that name as it is now; None where there is none, or it is disabled.
+
+        `since`: in seconds since 1970; an account that was made later is another one of that name.
+        """
         reader = self._database.reader()
         account = accounts.find(reader, name)
         if account is None and not self._elsewhere(name):
             return None
         if account is not None and account.disabled_at is not None:
+            return None
+        if account is not None and since is not None and account.created_at > since * 1000:
             return None
         admin = account is not None and account.admin
         return Subject(name, frozenset(accounts.groups_of(reader, name)), admin)
@@ -176,7 +185,7 @@ class Accounts:
 
     def delete_token(self, caller: Caller, token_id: str) -> None:
         def unit(connection: Connection) -> None:
-            token = rows.by_id(connection, token_id)
+            token = rows.by_id(connection, token_id, alive=False)
             if not rows.remove(connection, token_id):
                 raise AccountUnknown(f"there is no token {token_id}: `orlop token list` shows all")
             audit.add(connection, caller, "token.delete", "", token_id, {"account": token.account if token else ""})

@@ -196,7 +196,7 @@ class SignIn:
         subject: Subject | None = ANONYMOUS
         scopes: tuple[object, ...] = ()
         if name:
-            subject = self._accounts.subject(name)
+            subject = self._accounts.subject(name, since=_number(claims.get("iat")) + 1)
             if token_id:
                 token = rows.by_id(self._database.reader(), token_id)
                 if token is None or token.account != name:

@@ -31,6 +31,8 @@ def command(
     from orlop.database import audit
     from orlop.database.pages import LARGEST
 
+    if action and not audit.is_action(action):
+        raise click.UsageError(f"{action} is no action: write one such as manifest.push, or its first part")
     filter_ = audit.Filter(account, repository, action, _milliseconds(since))
     with open_database(settings) as database:
         found = audit.page(database.reader(), filter_, before=LARGEST, count=limit)

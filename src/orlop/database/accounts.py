@@ -136,8 +136,7 @@ def set_disabled(connection: Connection, name: str, *, disabled: bool) -> None:
 
 def remove(connection: Connection, name: str) -> bool:
     """With its memberships; False where there is none of that name."""
-    connection.run(_LEAVE_ALL, account=name)
-    changed(connection)
+    leave_all(connection, name)
     return connection.run(_DELETE, name=name) > 0
 
 
@@ -182,6 +181,12 @@ def leave(connection: Connection, group: str, account: str) -> bool | None:
         return None
     changed(connection)
     return connection.run(_LEAVE, group_id=row[0], account=account) > 0
+
+
+def leave_all(connection: Connection, account: str) -> int:
+    """Ends every membership of the account; how many there were."""
+    changed(connection)
+    return connection.run(_LEAVE_ALL, account=account)
 
 
 def revision(connection: Connection) -> int:

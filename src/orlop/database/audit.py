@@ -1,5 +1,6 @@
 """The audit log: who changed what, and who was refused. Entries of changes stand in the change's own transaction."""
 
+import re
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,6 +27,14 @@ class Entry(NamedTuple):
     times: int
 
 
+_ACTION = re.compile(r"[a-z]+(?:[.-][a-z]+)*")
+
+
+def is_action(text: str) -> bool:
+    """Whether that may be the name of an action, or of a group of them."""
+    return _ACTION.fullmatch(text) is not None
+
+
 class Filter(NamedTuple):
     """What a list is of; empty: all. `action` is a name, or the part of names before the dot."""
 
@@ -37,40 +46,35 @@ class Filter(NamedTuple):
 
 _COLUMNS = [audit.c[name] for name in Entry._fields]
 _ADD = Statement(lambda _: insert(audit).values(parameters(audit, without=("id",))))
-_PAGE = Statement(
-    lambda _: (
-        select(*_COLUMNS)
-        .where(
-            audit.c.id < bindparam("before"),
-            or_(bindparam("account_name") == "", audit.c.account == bindparam("account_name")),
-            or_(bindparam("repository_name") == "", audit.c.repository == bindparam("repository_name")),
-            or_(
-                bindparam("action_name") == "",
-                audit.c.action == bindparam("action_name"),
-                audit.c.action.startswith(bindparam("action_group"), autoescape=False),
-            ),
-            audit.c.at >= bindparam("since"),
-        )
-        .order_by(audit.c.id.desc())
-        .limit(bindparam("count_"))
+
+
+def _page(*, by_account: bool, by_repository: bool) -> Statement:
+    """A statement for each, so that each finds its entries by an index of its own."""
+    found = [audit.c.account == bindparam("account_name")] if by_account else []
+    if by_repository:
+        found.append(audit.c.repository == bindparam("repository_name"))
+    action = or_(
+        bindparam("action_name") == "",
+        audit.c.action == bindparam("action_name"),
+        audit.c.action.startswith(bindparam("action_group"), autoescape=False),
     )
-)
+    return Statement(
+        lambda _: (
+            select(*_COLUMNS)
+            .where(*found, audit.c.id < bindparam("before"), action, audit.c.at >= bindparam("since"))
+            .order_by(audit.c.id.desc())
+            .limit(bindparam("count_"))
+        )
+    )
+
+
+_PAGES = {
+    (by_account, by_repository): _page(by_account=by_account, by_repository=by_repository)
+    for by_account in (False, True)
+    for by_repository in (False, True)
+}
 _COUNT_MORE = Statement(
     lambda _: update(audit).where(audit.c.id == bindparam("id_")).values(times=audit.c.times + bindparam("more"))
-)
-_SAME_MINUTE = Statement(
-    lambda _: (
-        select(audit.c.id)
-        .where(
-            audit.c.id > bindparam("after"),
-            audit.c.account == bindparam("account_name"),
-            audit.c.address == bindparam("address_"),
-            audit.c.action == bindparam("action_name"),
-            audit.c.at >= bindparam("since"),
-        )
-        .order_by(audit.c.id.desc())
-        .limit(1)
-    )
 )
 # Each by itself is a look-up; SQLite finds both together only by reading every row.
 _BOUNDS = Statement(
@@ -78,8 +82,6 @@ _BOUNDS = Statement(
 )
 _TRIM = Statement(lambda _: delete(audit).where(audit.c.id < bindparam("first")))
 
-LOOK_BACK = 10_000
-"""Entries among which one of the same minute is looked for."""
 TRIMMED = 10_000
 """Entries that go in one transaction."""
 
@@ -91,9 +93,11 @@ def add(
     repository: str = "",
     object_: str = "",
     detail: dict[str, Any] | None = None,
-) -> None:
-    """Notes a change, in its own transaction."""
-    connection.run(
+    *,
+    times: int = 1,
+) -> int:
+    """Notes a change, in its own transaction; the entry's id."""
+    entry = connection.insert(
         _ADD,
         at=connection.now(),
         account=caller.account,
@@ -103,44 +107,28 @@ def add(
         repository=repository,
         object=object_,
         detail="{}" if not detail else msgspec.json.encode(detail, enc_hook=str).decode(),
-        times=1,
+        times=times,
     )
+    assert entry is not None
+    return entry
 
 
-def count(connection: Connection, caller: Caller, action: str, repository: str, object_: str, times: int) -> None:
-    """Notes refusals: those of one account, address, action and minute are one entry, with the first's particulars."""
-    minute = connection.now() // 60_000 * 60_000
-    bounds = connection.one(_BOUNDS)
-    newest = int(bounds[1] or 0) if bounds else 0
-    row = connection.one(
-        _SAME_MINUTE,
-        after=newest - LOOK_BACK,
-        account_name=caller.account,
-        address_=caller.address,
-        action_name=action,
-        since=minute,
-    )
-    if row is not None:
-        connection.run(_COUNT_MORE, id_=row[0], more=times)
-        return
-    add(connection, caller, action, repository, object_)
-    if times > 1:
-        bounds = connection.one(_BOUNDS)
-        assert bounds is not None
-        connection.run(_COUNT_MORE, id_=bounds[1], more=times - 1)
+def count(connection: Connection, entry: int, more: int) -> bool:
+    """Adds to how often it happened; False where there is no such entry any more."""
+    return connection.run(_COUNT_MORE, id_=entry, more=more) > 0
 
 
 def page(connection: Connection, filter_: Filter, *, before: int, count: int) -> list[Entry]:
     """Up to `count` entries older than the one of id `before`, the latest first."""
+    named = {"account_name": filter_.account, "repository_name": filter_.repository}
     rows = connection.all(
-        _PAGE,
+        _PAGES[bool(filter_.account), bool(filter_.repository)],
         before=before,
-        account_name=filter_.account,
-        repository_name=filter_.repository,
         action_name=filter_.action,
         action_group=f"{filter_.action}.",
         since=filter_.since,
         count_=count,
+        **{name: value for name, value in named.items() if value},
     )
     return [Entry(*row) for row in rows]
 

@@ -65,9 +65,9 @@ def by_hash(connection: Connection, hashed: str) -> Token | None:
     return Token(*row) if row else None
 
 
-def by_id(connection: Connection, token_id: str) -> Token | None:
-    """The token, unless its time is over."""
-    row = connection.one(_BY_ID, id_=token_id, now=connection.now())
+def by_id(connection: Connection, token_id: str, *, alive: bool = True) -> Token | None:
+    """The token, unless its time is over; that, too, where it need not be `alive`."""
+    row = connection.one(_BY_ID, id_=token_id, now=connection.now() if alive else 0)
     return Token(*row) if row else None
 
 

@@ -73,6 +73,7 @@ def copy(path: Path, target: Path) -> None:
     """A consistent, durable copy of a SQLite file that may be in use. There is all of it at `target`, or nothing."""
     partial = target.with_name(f"{target.name}.partial")
     partial.unlink(missing_ok=True)
+    os.close(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(sqlite3.connect(partial)) as sink:
         source.backup(sink)
     shutil.copymode(path, partial)

@@ -22,6 +22,8 @@ NO_REPOSITORY = "^$"
 """An expression that no repository's name matches."""
 
 MOST_PATTERN = 255
+MOST_STARS = 3
+"""With each, an expression takes longer to look at a name that it does not match: with six, half a minute."""
 _ACCOUNT_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _WORD = re.compile(r"(?:\{account\}|[a-z0-9*._-])+")
 _RULE = re.compile(r"(\S+)\s+may\s+([a-z]+(?:\s*,\s*[a-z]+)*)\s+on\s+(\S+)")
@@ -68,6 +70,8 @@ class Pattern(NamedTuple):
             raise ValueError(f"{text[:80]!r} is no pattern: write a repository's name, with * ** or {ACCOUNT} in it")
         if any("**" in part and part != "**" for part in parts):
             raise ValueError(f"{text!r}: ** stands for whole parts of a name; write it between slashes")
+        if parts.count("**") > MOST_STARS or any(part != "**" and part.count("*") > MOST_STARS for part in parts):
+            raise ValueError(f"{text!r} has more than {MOST_STARS} times ** or, in one part, *")
         return cls(text)
 
     @property

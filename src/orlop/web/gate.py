@@ -1,17 +1,12 @@
 """Who sends a request: looked up once for each Authorization header, throttled, and told how to sign in."""
 
 import asyncio
-import threading
-import time
-from typing import NamedTuple
 
 from aiohttp.web import BaseRequest
 
 from orlop import telemetry
 from orlop.app import App
 from orlop.auth.throttle import Throttle, origin
-from orlop.database import audit
-from orlop.database.connection import Connection
 from orlop.domain.caller import Caller
 from orlop.domain.errors import Denied, OrlopError, TooManyRequests, Unauthorized
 from orlop.web.pools import Pools
@@ -19,18 +14,7 @@ from orlop.web.proxies import Proxies
 
 MOST_WAITING = 64
 """Passwords that wait to be checked. More would only be answered too late."""
-MOST_REFUSALS = 10_000
-"""Kinds of refusals that are remembered until they are written down."""
 BURST = 10
-
-
-class Refusal(NamedTuple):
-    """What refusals are counted by; with the particulars of the first of them."""
-
-    account: str
-    address: str
-    action: str
-    minute: int
 
 
 class Gate:
@@ -44,8 +28,6 @@ class Gate:
         )
         self._checking: dict[str, asyncio.Future[Caller]] = {}
         self._waiting = 0
-        self._refusals: dict[Refusal, tuple[Caller, str, str, int]] = {}
-        self._lock = threading.Lock()
         self._sign_in = app.access.sign_in if app.access is not None else None
 
     def newcomer(self, request: BaseRequest, request_id: str) -> Caller:
@@ -114,24 +96,9 @@ class Gate:
             telemetry.REFUSALS.labels("throttled").inc()
         elif isinstance(error, Denied) or (isinstance(error, Unauthorized) and caller.authority.signed_in):
             telemetry.REFUSALS.labels("denied").inc()
-            self._remember(caller, "refused.access", repository, object_)
+            self._app.refusals.note(caller, "refused.access", repository, object_)
         elif isinstance(error, Unauthorized):
             telemetry.REFUSALS.labels("challenged").inc()
-
-    def flush(self) -> None:
-        """Writes down what was refused since the last time."""
-        with self._lock:
-            refusals, self._refusals = self._refusals, {}
-        if not refusals:
-            return
-        try:
-            self._app.database.write(lambda connection: _write(connection, refusals))
-        except Exception:
-            with self._lock:
-                for kind, found in refusals.items():
-                    more = self._refusals.get(kind)
-                    self._refusals[kind] = (*found[:3], found[3] + (more[3] if more else 0))
-            raise
 
     async def _look_up(self, header: str, caller: Caller) -> Caller:
         """One look-up for all requests that come with one header at one time."""
@@ -177,22 +144,7 @@ class Gate:
             name = parse_header(header).name or ""
         except Unauthorized:
             name = ""
-        self._remember(caller._replace(account=name[:255]), "refused.sign-in", "", "")
-
-    def _remember(self, caller: Caller, action: str, repository: str, object_: str) -> None:
-        minute = int(time.time()) // 60
-        kind = Refusal(caller.account, caller.address, action, minute)
-        with self._lock:
-            if kind not in self._refusals and len(self._refusals) >= MOST_REFUSALS:
-                kind = Refusal("(others)", "", action, minute)
-                caller = Caller("(others)")
-            first = self._refusals.get(kind, (caller, repository[:255], object_[:255], 0))
-            self._refusals[kind] = (*first[:3], first[3] + 1)
-
-
-def _write(connection: Connection, refusals: dict[Refusal, tuple[Caller, str, str, int]]) -> None:
-    for kind, (caller, repository, object_, times) in refusals.items():
-        audit.count(connection, caller, kind.action, repository, object_, times)
+        self._app.refusals.note(caller._replace(account=name[:255]), "refused.sign-in")
 
 
 def is_cross_site(request: BaseRequest) -> bool:

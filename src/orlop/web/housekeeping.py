@@ -46,7 +46,7 @@ class Housekeeping:
             Chore("record pulls", 60.0, app.pulls.flush),
             Chore("end uploads", 60.0, app.uploads.expire),
             Chore("expire leases", 600.0, self._expire_leases),
-            Chore("write refusals", 1.0, edge.gate.flush),
+            Chore("write refusals", 1.0, app.refusals.flush),
             Chore("trim audit", 600.0, app.audit.trim),
         )
         access = app.access
@@ -67,7 +67,7 @@ class Housekeeping:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._edge.call(self._edge.gate.flush)
+        await self._edge.call(self._edge.app.refusals.flush)
 
     async def _repeat(self, chore: Chore) -> None:
         pause = min(chore.seconds, SOON)

@@ -57,6 +57,8 @@ class Proxies:
 
 
 def _address(text: str) -> str | None:
+    if text.count(":") == 1:
+        text = text.partition(":")[0]  # some proxies write the port, too
     try:
         # Without the zone of an IPv6 address: it means something on the proxy alone, and may be any text.
         return str(ipaddress.ip_address(text.removeprefix("[").partition("]")[0].partition("%")[0]))

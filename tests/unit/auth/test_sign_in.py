@@ -415,3 +415,25 @@ def test_wrong_tokens_keep_nobody_out(access: Access) -> None:
         assert refused(access, basic("alice", f"orlop_{number:040x}"))
         assert refused(access, f"Bearer {number}.x.y")
     check(access, basic("alice", PASSWORD))
+
+
+def test_a_new_account_inherits_nothing_of_its_namesake(access: Access, htpasswd: Path) -> None:
+    access.accounts.join(OPERATOR, "dev", "harry")
+    made = access.accounts.create_token(OPERATOR, "harry")
+    assert check(access, basic("harry", made.secret)).subject.groups == {"dev"}
+    htpasswd.write_text("# nobody\n")
+    access.sign_in.look()
+    access.accounts.create(OPERATOR, "harry", PASSWORD)
+    access.sign_in.look()
+    assert refused(access, basic("harry", made.secret))
+    assert check(access, basic("harry", PASSWORD)).subject.groups == frozenset()
+
+
+def test_a_signed_token_is_no_later_namesake_s(access: Access) -> None:
+    now = int(time.time())
+    signed = forged(access, iat=now - 100)
+    access.accounts.delete(OPERATOR, "alice")
+    access.accounts.create(OPERATOR, "alice", PASSWORD)
+    access.sign_in.look()
+    assert refused(access, signed)
+    assert check(access, forged(access)).subject.name == "alice"

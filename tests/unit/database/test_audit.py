@@ -39,19 +39,6 @@ def test_entries_are_listed_the_latest_first_page_by_page(database: Database) ->
     assert (oldest.detail, oldest.times) == ('{"tags":["v1"]}', 1)
 
 
-def test_refusals_of_a_minute_are_one_entry(database: Database) -> None:
-    def refuse(caller: Caller, times: int) -> None:
-        database.write(lambda connection: audit.count(connection, caller, "refused.access", "a", "v1", times))
-
-    refuse(ALICE, 1)
-    refuse(ALICE, 4)
-    refuse(ALICE._replace(address="192.0.2.2"), 2)
-    found = audit.page(database.reader(), Filter(), before=LARGEST, count=10)
-    # The minute may have ended in between.
-    assert sum(entry.times for entry in found) == 7
-    assert len({(entry.account, entry.address, entry.at // 60_000) for entry in found}) == len(found)
-
-
 def test_the_oldest_go(database: Database) -> None:
     def unit(connection: Connection) -> None:
         for number in range(20):

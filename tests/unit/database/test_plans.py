@@ -50,7 +50,7 @@ HOT: dict[str, Callable[[Connection], object]] = {
     "tokens.used": lambda c: tokens.used(c, [("", 0)]),
     "tokens.expire": lambda c: tokens.expire(c, 0),
     "audit.add": lambda c: audit.add(c, CALLER, "tag.delete"),
-    "audit.count": lambda c: audit.count(c, CALLER, "refused.access", "", "", 2),
+    "audit.count": lambda c: audit.count(c, 1, 2),
     "audit.trim": lambda c: audit.trim(c, 10),
     "audit.page": lambda c: audit.page(c, audit.Filter(), before=1, count=10),
     "leases.renew": lambda c: leases.renew(c, 1, digest(""), 1),

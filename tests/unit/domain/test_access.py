@@ -24,7 +24,7 @@ from orlop.domain.access import (
 PARTS = st.sampled_from(["a", "b", "ab", "a-b", "a.b", "a_b", "axb"])
 NAMES = st.lists(PARTS, min_size=1, max_size=4).map("/".join)
 PATTERN_PARTS = st.sampled_from(["a", "b", "a.b", "*", "a*", "*b", "**", "a*b", "{account}"])
-PATTERNS = st.lists(PATTERN_PARTS, min_size=1, max_size=4).map("/".join)
+PATTERNS = st.lists(PATTERN_PARTS, min_size=1, max_size=3).map("/".join)
 
 
 def means(pattern: Sequence[str], name: Sequence[str]) -> bool:
@@ -96,7 +96,8 @@ def test_nobody_owns_the_namespace_of_an_account() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "/", "a//b", "A", "a b", "a**", "**b", "a/{accounts}", "[a]", "a?", "a" * 300, "ä"]
+    "text",
+    ["", "/", "a//b", "A", "a b", "a**", "**b", "a/{accounts}", "[a]", "a?", "a*a*a*a*", "**/**/**/**", "a" * 300, "ä"],
 )
 def test_what_is_no_pattern(text: str) -> None:
     with pytest.raises(ValueError):

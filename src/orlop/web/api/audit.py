@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Meta
 
-from orlop.database.audit import Entry, Filter
+from orlop.database.audit import Entry, Filter, is_action
 from orlop.database.pages import LARGEST
 from orlop.domain.errors import ParameterInvalid
 from orlop.web.answers import Answer
@@ -17,7 +17,6 @@ from orlop.web.api.queries import SIZE, Parameter, page_size
 from orlop.web.targets import Target
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
-_ACTION = re.compile(r"[a-z]+(?:[.-][a-z]+)*")
 
 PARAMETERS = (
     SIZE,
@@ -94,7 +93,7 @@ def _text(target: Target, name: str) -> str:
 
 def _action(target: Target) -> str:
     text = _text(target, "action")
-    if text and _ACTION.fullmatch(text) is None:
+    if text and not is_action(text):
         raise ParameterInvalid("action must be a name such as manifest.push", detail={"parameter": "action"})
     return text
 
