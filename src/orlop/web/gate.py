@@ -7,7 +7,7 @@ from aiohttp.web import BaseRequest
 from orlop import telemetry
 from orlop.app import App
 from orlop.auth.throttle import Throttle, origin
-from orlop.domain.caller import Caller
+from orlop.domain.caller import Authority, Caller
 from orlop.domain.errors import Denied, OrlopError, TooManyRequests, Unauthorized
 from orlop.web.pools import Pools
 from orlop.web.proxies import Proxies
@@ -15,6 +15,8 @@ from orlop.web.proxies import Proxies
 MOST_WAITING = 64
 """Passwords that wait to be checked. More would only be answered too late."""
 BURST = 10
+EVERYONE = Authority()
+"""Where there are no accounts."""
 
 
 class Gate:
@@ -31,8 +33,9 @@ class Gate:
         self._sign_in = app.access.sign_in if app.access is not None else None
 
     def newcomer(self, request: BaseRequest, request_id: str) -> Caller:
-        """The caller before it is known who that is."""
-        return Caller("", self.proxies.address(request), request_id)
+        """The caller before it is known who that is: nobody, who may do what anyone may."""
+        authority = EVERYONE if self._sign_in is None else self._sign_in.anonymous
+        return Caller("", self.proxies.address(request), request_id, authority)
 
     def throttle(self, caller: Caller) -> None:
         """One more request of this address. TooManyRequests, where there were too many."""
@@ -154,5 +157,5 @@ def is_cross_site(request: BaseRequest) -> bool:
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:
         return site not in ("same-origin", "none")
-    origin = request.headers.get("Origin")
-    return origin is not None and origin.partition("://")[2] != request.headers.get("Host")
+    page = request.headers.get("Origin")
+    return page is not None and page.partition("://")[2] != request.headers.get("Host")
