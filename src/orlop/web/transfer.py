@@ -348,7 +348,7 @@ def _chunked_turn(peer: int, upload: OpenUpload, chunks: Chunks, hashing: Thread
             while received < TURN and not chunks.done:
                 buffer = _buffers.next()
                 filled, blocked, closed = _fill(source, buffer)
-                pieces = chunks.feed(buffer[:filled])
+                pieces = _joined(buffer, chunks.feed(buffer[:filled]))
                 if hashed is not None:
                     hashed.result()
                 if pieces:
@@ -362,6 +362,21 @@ def _chunked_turn(peer: int, upload: OpenUpload, chunks: Chunks, hashing: Thread
     finally:
         if hashed is not None:
             hashed.result()
+
+
+def _joined(buffer: memoryview, pieces: list[memoryview]) -> list[memoryview]:
+    """The pieces of a buffer, moved together at its front.
+
+    Docker's chunks have 32 KiB: to hash them one by one hands the interpreter's lock around thirty times for each MiB,
+    which costs several times as much as moving them.
+    """
+    if len(pieces) < 2:
+        return pieces
+    end = 0
+    for piece in pieces:
+        buffer[end : end + len(piece)] = piece  # never forward, so nothing is overwritten that is still to be moved
+        end += len(piece)
+    return [buffer[:end]]
 
 
 def _fill(source: socket.socket, buffer: memoryview) -> tuple[int, bool, bool]:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from orlop.domain.errors import UploadInvalid
 from orlop.web.chunked import LONGEST_LINE, MOST_TRAILERS, Chunks
+from orlop.web.transfer import _joined
 
 
 def decode(coded: bytes, cuts: list[int]) -> tuple[bytes, bool]:
@@ -57,3 +58,15 @@ def test_what_is_not_the_coding_is_refused(coded: bytes) -> None:
 
 def test_nothing_after_the_end_is_taken() -> None:
     assert decode(b"2\r\nab\r\n0\r\n\r\nGET / HTTP/1.1\r\n", []) == (b"ab", True)
+
+
+@given(st.binary(max_size=2000), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=40))
+def test_pieces_of_a_buffer_are_moved_together(content: bytes, cuts: list[tuple[int, int]]) -> None:
+    """Also where they overlap the place to which they are moved."""
+    buffer = memoryview(bytearray(content))
+    pieces, position = [], 0
+    for gap, size in cuts:
+        pieces.append(buffer[position + gap : position + gap + size])
+        position += gap + size
+    expected = b"".join(bytes(piece) for piece in pieces)
+    assert b"".join(bytes(piece) for piece in _joined(buffer, pieces)) == expected
