@@ -20,6 +20,8 @@ AtOnce = Callable[[web.BaseRequest], Answer | None]
 
 # With aiohttp's default of 64 KiB, reading stops and starts for ever during large uploads.
 READ_BUFFER = 1 << 20
+ENOUGH_BEGUN = 1 << 19
+"""Bytes of a chunked body that come before its handler takes the connection over."""
 
 
 class Connection(RequestHandler):
@@ -68,6 +70,9 @@ class Connection(RequestHandler):
                 # parser.
                 if self._request_count != requests or self._begun_size > 2 * READ_BUFFER:
                     self._forget_begun()
+                elif self._begun_size > ENOUGH_BEGUN:
+                    # More would only be parsed for nothing. Whoever reads by the parser resumes.
+                    self.pause_reading()
         if self._messages:
             self._look_for_broken_body()
 
