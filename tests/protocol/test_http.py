@@ -11,7 +11,8 @@ from tests.protocol.checks import check_headers
 from tests.protocol.client import Client
 from tests.protocol.conftest import address_of, on_local
 from tests.protocol.connection import Closed, Connection
-from tests.protocol.content import KIB, MIB, digest_of, random_bytes
+from tests.protocol.content import KIB, MIB, digest_of, encode, random_bytes
+from tests.protocol.framing import LAST_CHUNK, cut
 from tests.protocol.repository import Repository, with_query
 from tests.protocol.requirements import meets
 from tests.servers import OrlopServer
@@ -376,3 +377,28 @@ def test_a_body_that_stands_still_is_cut_off_and_can_be_resumed(impatient: Orlop
         answer = repository.patch(location, content[at:], {"Content-Range": f"{at}-{MIB - 1}"})
         assert answer.status == 202
         assert repository.finish(location, digest_of(content)).status == 201
+
+
+@on_local
+def test_a_large_manifest_in_dripping_chunks_is_read_to_its_end(repository: Repository) -> None:
+    """Sizes and content come apart: whoever reads must not wait for what nobody asks the client for."""
+    document = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [],
+        "annotations": {"long": "x" * (2 * MIB)},
+    }
+    manifest = encode(document)
+    with repository.client.connect() as connection:
+        target = f"{repository.base}/manifests/v1"
+        connection.send(f"PUT {target} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        for piece in cut(manifest, 40 * KIB):
+            connection.send(f"{len(piece):x}\r\n".encode())
+            time.sleep(0.003)
+            connection.send(piece)
+            time.sleep(0.003)
+            connection.send(b"\r\n")
+            time.sleep(0.003)
+        connection.send(LAST_CHUNK)
+        assert connection.read().status == 201
+    assert repository.get("manifests/v1").body == manifest

@@ -70,8 +70,9 @@ class Connection(RequestHandler):
                 # parser.
                 if self._request_count != requests or self._begun_size > 2 * READ_BUFFER:
                     self._forget_begun()
-                elif self._begun_size > ENOUGH_BEGUN:
-                    # More would only be parsed for nothing. Whoever reads by the parser resumes.
+                elif self._begun_size > ENOUGH_BEGUN and self._body is not None and self._body._buffer:
+                    # More would only be parsed for nothing. Whoever reads by the parser resumes; but with nothing left
+                    # to read, they would wait for ever.
                     self.pause_reading()
         if self._messages:
             self._look_for_broken_body()
