@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from orlop.domain.access import ACTIONS, EVERYTHING, NO_REPOSITORY, NOTHING, Actions, Rule, any_of
+from orlop.domain.access import ACTIONS, EVERYTHING, NOTHING, Actions, Rule, any_of
 
 
 class Subject(NamedTuple):
@@ -54,9 +54,6 @@ class Policy:
             return ""
         expressions = [rule.pattern.expression(subject.name) for rule in self.rules if _means(rule, subject)]
         return any_of(expression for expression in expressions if expression is not None)
-
-    def opens_anything(self, subject: Subject) -> bool:
-        return self.readable(subject) != NO_REPOSITORY
 
     def _decide(self, subject: Subject, repository: str, action: str) -> Decision:
         if subject.admin:

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from orlop.database.connection import Connection
 from orlop.database.schema import access_state, accounts, group_members, groups
@@ -35,9 +35,6 @@ _COLUMNS = [accounts.c[name] for name in Account._fields]
 _FIND = Statement(lambda _: select(*_COLUMNS).where(accounts.c.name == bindparam("name")))
 _ALL = Statement(lambda _: select(*_COLUMNS).order_by(accounts.c.name))
 _ANY = Statement(lambda _: select(accounts.c.id).limit(1))
-_ADMINS = Statement(
-    lambda _: select(func.count()).select_from(accounts).where(accounts.c.admin == 1, accounts.c.disabled_at.is_(None))
-)
 _CREATE = Statement(
     lambda insert_: (
         insert_(accounts).values(parameters(accounts, without=("id",))).on_conflict_do_nothing(index_elements=["name"])
@@ -102,11 +99,6 @@ def every(connection: Connection) -> list[Account]:
 
 def is_empty(connection: Connection) -> bool:
     return connection.one(_ANY) is None
-
-
-def active_admins(connection: Connection) -> int:
-    row = connection.one(_ADMINS)
-    return int(row[0]) if row else 0
 
 
 def create(connection: Connection, name: str, kind: str, password: str | None, *, admin: bool) -> bool:

@@ -74,10 +74,6 @@ class Pattern(NamedTuple):
             raise ValueError(f"{text!r} has more than {MOST_STARS} times ** or, in one part, *")
         return cls(text)
 
-    @property
-    def is_everything(self) -> bool:
-        return self.text == "**"
-
     def expression(self, account: str) -> str | None:
         """A regular expression for whole names, the same for Python and PostgreSQL; None where nothing is meant."""
         if ACCOUNT not in self.text:

@@ -9,7 +9,8 @@ import re
 
 from aiohttp.web import BaseRequest
 
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
+"""What may be a Host header: it is the client's word, and ends up in addresses that others read."""
 MOST_HOPS = 20
 
 
@@ -45,7 +46,7 @@ class Proxies:
         """`HOST[:PORT]` as the client used it, empty where it is none."""
         told = request.headers.get("X-Forwarded-Host", "").strip() if self._trusts(request.remote or "") else ""
         host = told or request.headers.get("Host", "")
-        return host if _HOST.fullmatch(host) else ""
+        return host if HOST.fullmatch(host) else ""
 
     def _find(self, address: str) -> bool:
         try:

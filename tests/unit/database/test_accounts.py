@@ -22,7 +22,7 @@ def test_there_is_nothing_at_first(database: Database) -> None:
     assert accounts.every(reader) == []
     assert accounts.every_group(reader) == []
     assert accounts.groups_of(reader, "alice") == []
-    assert (accounts.revision(reader), accounts.active_admins(reader)) == (0, 0)
+    assert accounts.revision(reader) == 0
     assert accounts.find(reader, "alice") is None
 
 
@@ -65,18 +65,6 @@ def test_an_account_that_is_there_is_left_as_it_is(database: Database) -> None:
     assert isinstance(before, Account)
     assert not database.write(lambda connection: accounts.create(connection, "alice", "robot", None, admin=False))
     assert accounts.find(database.reader(), "alice") == before
-
-
-def test_admins_count_while_they_are_enabled(database: Database) -> None:
-    def unit(connection: Connection) -> None:
-        add(connection, "ann", "root", admin=True)
-        add(connection, "bob")
-        accounts.set_disabled(connection, "ann", disabled=True)
-
-    database.write(unit)
-    assert accounts.active_admins(database.reader()) == 1
-    database.write(lambda connection: accounts.set_disabled(connection, "ann", disabled=False))
-    assert accounts.active_admins(database.reader()) == 2
 
 
 def test_members(database: Database) -> None:

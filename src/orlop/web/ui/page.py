@@ -15,9 +15,8 @@ from orlop import __version__
 from orlop.config import Settings
 from orlop.web.answers import Answer
 from orlop.web.edge import Edge
+from orlop.web.proxies import HOST
 
-# The header is the client's word, and ends up in commands that people copy.
-_HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?")
 
 _PLAIN_HTTP = """\
@@ -74,7 +73,7 @@ def _url(settings: Settings, host: str) -> str:
     """Where clients reach this registry: the public address, else where this client found it."""
     if settings.public_url:
         return settings.public_url.rstrip("/")
-    if _HOST.fullmatch(host) is None:
+    if HOST.fullmatch(host) is None:
         host = str(settings.address)
     return f"{'https' if settings.tls.cert else 'http'}://{host}"
 
