@@ -70,12 +70,16 @@ class Connection(RequestHandler):
                 # parser.
                 if self._request_count != requests or self._begun_size > 2 * READ_BUFFER:
                     self._forget_begun()
-                elif self._begun_size > ENOUGH_BEGUN and self._body is not None and self._body._buffer:
-                    # More would only be parsed for nothing. Whoever reads by the parser resumes; but with nothing left
-                    # to read, they would wait for ever.
-                    self.pause_reading()
+                elif self._begun_size > ENOUGH_BEGUN and self._body is not None and self._may_wait(self._body):
+                    self.pause_reading()  # more would only be parsed for nothing
         if self._messages:
             self._look_for_broken_body()
+
+    @staticmethod
+    def _may_wait(body: StreamReader) -> bool:
+        """Whether whoever reads the body by the parser comes to resume it: not with nothing of it to read, and a body
+        that has ended may not be held back (aiohttp's parser has none then)."""
+        return bool(body._buffer) and not body.is_eof()
 
     def _answered_at_once(self) -> bool:
         """Whether the one request that has come is answered; aiohttp's task for this connection sees nothing of it."""

@@ -20,6 +20,8 @@ class Site:
 
     def __init__(self) -> None:
         self.cut: list[BaseException] = []
+        self.reading = asyncio.Event()
+        self.reading.set()
 
     def at_once(self, request: web.BaseRequest) -> Answer | None:
         if request.raw_path == "/large":
@@ -28,6 +30,7 @@ class Site:
 
     async def handle(self, request: web.BaseRequest) -> Answer:
         body = LARGE if request.raw_path == "/large" else b"later"
+        await self.reading.wait()
         await request.read()
         return Counted(self, body)
 
@@ -106,6 +109,34 @@ async def _ask(sent: list[bytes], expected: list[bytes]) -> None:
             found.append(await body(reader))
         assert found == expected
         writer.close()
+
+
+@pytest.mark.parametrize("size", [0, 200_000, 700_000, 900_000])
+def test_the_end_of_a_chunked_body_may_come_before_anybody_reads_it(size: int) -> None:
+    asyncio.run(_send_chunked(size))
+
+
+async def _send_chunked(size: int) -> None:
+    site = Site()
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context))
+    async with serving(site) as connect:
+        reader, writer = await connect()
+        for _ in range(3):
+            site.reading.clear()
+            writer.write(b"POST /cold HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            await asyncio.sleep(0.02)  # its handler waits
+            if size:
+                writer.write(b"%x\r\n%b\r\n" % (size, bytes(size)))
+            await writer.drain()
+            await asyncio.sleep(0.05)
+            writer.write(b"0\r\n\r\n")
+            await asyncio.sleep(0.02)
+            site.reading.set()
+            async with asyncio.timeout(5):
+                assert await body(reader) == b"later"
+        writer.close()
+    assert failures == []
 
 
 def test_a_client_that_does_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
