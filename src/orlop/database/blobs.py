@@ -29,6 +29,8 @@ class Record(NamedTuple):
     size: int
     state: str
     generation: int
+    changed_at: int
+    """When it came into its state, or was last pushed."""
 
 
 def _held() -> Select[Any]:
@@ -50,7 +52,7 @@ def _held() -> Select[Any]:
 _HELD = Statement(lambda _: _held())
 _HELD_FIRMLY = Statement(lambda _: _held().with_for_update(read=True, of=blobs))
 _RECORD = Statement(
-    lambda _: select(blobs.c.id, blobs.c.size, blobs.c.state, blobs.c.generation).where(
+    lambda _: select(blobs.c.id, blobs.c.size, blobs.c.state, blobs.c.generation, blobs.c.changed_at).where(
         blobs.c.digest == bindparam("digest")
     )
 )
@@ -74,7 +76,7 @@ def _record_live(insert: Insert) -> Any:
     # A key that was handed to removal is never written again: such a row takes a higher generation only.
     return statement.on_conflict_do_update(
         index_elements=["digest"],
-        set_={"state": "live", "generation": statement.excluded.generation, "size": statement.excluded.size},
+        set_={name: statement.excluded[name] for name in ("state", "generation", "size", "changed_at")},
         where=or_(
             and_(blobs.c.state != "removing", blobs.c.generation == statement.excluded.generation),
             and_(blobs.c.state == "removing", blobs.c.generation < statement.excluded.generation),
@@ -84,7 +86,7 @@ def _record_live(insert: Insert) -> Any:
 
 def _rebuild(insert: Insert) -> Any:
     statement = insert(blobs).values(**parameters(blobs, without=("id", "state")), state="live")
-    changes = {name: statement.excluded[name] for name in ("size", "generation", "state")}
+    changes = {name: statement.excluded[name] for name in ("size", "generation", "state", "changed_at")}
     return statement.on_conflict_do_update(index_elements=["digest"], set_=changes)
 
 
@@ -154,14 +156,17 @@ def size_in(connection: Connection, repository_id: int, digest: Digest) -> int |
 
 def record_live(connection: Connection, digest: Digest, size: int, generation: int) -> bool:
     """Records that the object of that generation is in the tree. False: its key was given up meanwhile, write anew."""
+    now = connection.now()
     return (
-        connection.run(_RECORD_LIVE, digest=digest, size=size, generation=generation, created_at=connection.now()) == 1
+        connection.run(_RECORD_LIVE, digest=digest, size=size, generation=generation, created_at=now, changed_at=now)
+        == 1
     )
 
 
 def rebuild(connection: Connection, digest: Digest, size: int, generation: int) -> None:
     """Records an object that was found in the tree, whatever was recorded of the digest before."""
-    connection.run(_REBUILD, digest=digest, size=size, generation=generation, created_at=connection.now())
+    now = connection.now()
+    connection.run(_REBUILD, digest=digest, size=size, generation=generation, created_at=now, changed_at=now)
 
 
 def link(connection: Connection, repository_id: int, digest: Digest) -> None:

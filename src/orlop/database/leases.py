@@ -20,11 +20,21 @@ def _renew(insert: Insert) -> Any:
 
 
 _RENEW = Statement(_renew)
+_DROP = Statement(
+    lambda _: delete(leases).where(
+        leases.c.repository_id == bindparam("repository_id"), leases.c.digest == bindparam("digest")
+    )
+)
 _EXPIRE = Statement(lambda _: delete(leases).where(leases.c.expires_at < bindparam("now")))
 
 
 def renew(connection: Connection, repository_id: int, digest: Digest, milliseconds: int) -> None:
     connection.run(_RENEW, repository_id=repository_id, digest=digest, expires_at=connection.now() + milliseconds)
+
+
+def drop(connection: Connection, repository_id: int, digest: Digest) -> None:
+    """Ends a lease: whoever held it has deleted what it was for."""
+    connection.run(_DROP, repository_id=repository_id, digest=digest)
 
 
 def expire(connection: Connection) -> int:

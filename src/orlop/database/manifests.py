@@ -19,6 +19,8 @@ class Found(NamedTuple):
     digest: str
     media_type: str
     size: int
+    lost: int
+    """1 where its content is gone or damaged, so that it must be pushed again."""
 
 
 class Record(NamedTuple):
@@ -67,6 +69,7 @@ class Referrer(NamedTuple):
 
 _FOUND = (
     manifests.c.id, manifests.c.repository_id, manifests.c.digest, manifests.c.media_type, manifests.c.size,
+    manifests.c.lost,
 )  # fmt: skip
 _COLUMNS = [manifests.c[name] for name in Record._fields]
 
@@ -91,6 +94,13 @@ _BY_DIGEST = Statement(
 _RECORD = Statement(lambda _: select(*_COLUMNS).where(manifests.c.id == bindparam("manifest_id")))
 _IN_REPOSITORY = Statement(
     lambda _: select(manifests.c.id, manifests.c.size, manifests.c.media_type).where(
+        manifests.c.repository_id == bindparam("repository_id"),
+        manifests.c.digest == bindparam("digest"),
+        manifests.c.lost == 0,
+    )
+)
+_HELD_AS = Statement(
+    lambda _: select(manifests.c.id, manifests.c.media_type, manifests.c.lost).where(
         manifests.c.repository_id == bindparam("repository_id"), manifests.c.digest == bindparam("digest")
     )
 )
@@ -100,12 +110,39 @@ def _insert(insert: Insert) -> Any:
     # A manifest that is pushed again keeps what is recorded of it, its media type above all (CVE-2021-41190).
     return (
         insert(manifests)
-        .values(parameters(manifests, without=("id",)))
+        .values(parameters(manifests, without=("id", "released_at", "lost")))
         .on_conflict_do_nothing(index_elements=["repository_id", "digest"])
     )
 
 
 _INSERT = Statement(_insert)
+_HEAL = Statement(
+    lambda _: update(manifests).where(manifests.c.digest == bindparam("digest_"), manifests.c.lost == 1).values(lost=0)
+)
+_LOSE = Statement(
+    lambda _: update(manifests).where(manifests.c.digest == bindparam("digest_"), manifests.c.lost == 0).values(lost=1)
+)
+_LET_GO = Statement(
+    lambda _: update(manifests).where(manifests.c.id == bindparam("manifest_id")).values(released_at=bindparam("now"))
+)
+_LET_GO_BELOW = Statement(
+    lambda _: (
+        update(manifests)
+        .where(
+            manifests.c.repository_id == bindparam("repository"),
+            or_(
+                manifests.c.subject == bindparam("of"),
+                manifests.c.digest.in_(
+                    select(manifest_references.c.digest).where(
+                        manifest_references.c.manifest_id == bindparam("manifest_id"),
+                        manifest_references.c.kind == "manifest",
+                    )
+                ),
+            ),
+        )
+        .values(released_at=bindparam("now"))
+    )
+)
 _REFERENCE = Statement(lambda _: insert(manifest_references).values(parameters(manifest_references)))
 _TAKEN_IN = Statement(
     lambda _: (
@@ -203,7 +240,7 @@ def record(connection: Connection, manifest_id: int) -> Record | None:
 
 
 def find(connection: Connection, repository_id: int, digest: str) -> tuple[int, int, str] | None:
-    """Row id, size and media type of a manifest that the repository holds."""
+    """Row id, size and media type of a manifest that the repository holds whole."""
     row = connection.one(_IN_REPOSITORY, repository_id=repository_id, digest=digest)
     return (row[0], row[1], row[2]) if row else None
 
@@ -232,7 +269,31 @@ def children(connection: Connection, manifest_id: int) -> list[Child]:
     return [Child(*row) for row in connection.all(_CHILDREN, manifest_id=manifest_id)]
 
 
-def remove(connection: Connection, manifest_id: int) -> None:
+def held_as(connection: Connection, repository_id: int, digest: str) -> tuple[int, str, bool] | None:
+    """Row id and media type of a manifest that the repository holds, and whether its content is lost."""
+    row = connection.one(_HELD_AS, repository_id=repository_id, digest=digest)
+    return (row[0], row[1], bool(row[2])) if row else None
+
+
+def lose(connection: Connection, digest: str) -> int:
+    """Records that the content is gone or damaged: no repository shows such a manifest until it is pushed again."""
+    return connection.run(_LOSE, digest_=digest)
+
+
+def heal(connection: Connection, digest: str) -> int:
+    """Records that the content is there again, for every repository that holds the manifest."""
+    return connection.run(_HEAL, digest_=digest)
+
+
+def let_go(connection: Connection, manifest_id: int, now: int) -> None:
+    """Notes that a tag has left the manifest: from then on it may be what nothing keeps."""
+    connection.run(_LET_GO, manifest_id=manifest_id, now=now)
+
+
+def remove(connection: Connection, repository_id: int, manifest_id: int, digest: str) -> None:
+    """Drops the manifest, and notes that its children and referrers have lost what kept them."""
+    parameters = {"repository": repository_id, "manifest_id": manifest_id, "of": digest, "now": connection.now()}
+    connection.run(_LET_GO_BELOW, **parameters)
     connection.run(_DELETE, manifest_id=manifest_id)
 
 

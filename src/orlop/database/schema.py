@@ -6,7 +6,7 @@ Python and the database, so statements run without SQLAlchemy's result processin
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration's. `migrations/` must end there; a test compares what they make with this schema."""
 
 metadata = MetaData(
@@ -47,9 +47,13 @@ blobs = Table(
     Column("id", _Id, primary_key=True),
     Column("digest", _Name, nullable=False, unique=True),
     Column("size", BigInteger, nullable=False),
-    Column("state", Text, nullable=False, server_default="live"),  # live, condemned or removing
+    # live; condemned: nothing keeps it; removing: its object goes; lost: its object is gone or damaged.
+    Column("state", Text, nullable=False, server_default="live"),
     Column("generation", Integer, nullable=False, server_default="0"),  # the <n> of its key in the tree
     Column("created_at", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False, server_default="0"),  # when it came into its state, or came again
+    # Few are not live.
+    Index(None, "state", "id", sqlite_where=text("state <> 'live'")),
 )
 
 repository_blobs = Table(
@@ -102,6 +106,8 @@ manifests = Table(
     Column("pushed_by", Text, nullable=False),
     Column("pushed_from", Text, nullable=False),
     Column("last_pulled_at", BigInteger),  # to the hour
+    Column("released_at", BigInteger),  # when a tag, an index or its subject last let go of it
+    Column("lost", Integer, nullable=False, server_default="0"),  # 1: its content is gone or damaged
     UniqueConstraint("repository_id", "digest"),
     # Few have one. (The same for PostgreSQL would load its dialect, 20 ms and 2 MiB, wherever this is read.)
     Index(None, "repository_id", "subject", "digest", sqlite_where=text("subject IS NOT NULL")),
@@ -237,4 +243,14 @@ audit = Table(
     Index(None, "repository", "id"),
     Index(None, "account", "id"),
     sqlite_autoincrement=True,
+)
+
+# How far long work has come, so that it goes on there after a restart; and how it last ended.
+progress = Table(
+    "progress",
+    metadata,
+    Column("name", _Name, primary_key=True),
+    Column("document", Text, nullable=False),  # JSON object
+    Column("updated_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )

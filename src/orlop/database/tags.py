@@ -6,6 +6,7 @@ from sqlalchemy import Select, bindparam, case, delete, func, insert, literal_co
 
 from orlop.database import pages
 from orlop.database.connection import Connection
+from orlop.database.manifests import let_go
 from orlop.database.pages import Order, Position
 from orlop.database.schema import manifest_references, manifests, repositories, tag_history, tags
 from orlop.database.statement import Insert, Statement, parameters
@@ -60,6 +61,13 @@ _SET = Statement(_set)
 _DIGEST = Statement(
     lambda _: (
         select(manifests.c.digest)
+        .select_from(tags.join(manifests, manifests.c.id == tags.c.manifest_id))
+        .where(tags.c.repository_id == bindparam("repository_id"), tags.c.name == bindparam("tag"))
+    )
+)
+_NAMED = Statement(
+    lambda _: (
+        select(manifests.c.digest, manifests.c.id)
         .select_from(tags.join(manifests, manifests.c.id == tags.c.manifest_id))
         .where(tags.c.repository_id == bindparam("repository_id"), tags.c.name == bindparam("tag"))
     )
@@ -208,7 +216,8 @@ def point(
     at: int | None = None,
 ) -> None:
     """Points the tag at a manifest and writes that into its history, when it is a change; now, or at `at`."""
-    previous = digest(connection, repository_id, tag)
+    named = connection.one(_NAMED, repository_id=repository_id, tag=tag)
+    previous = named[0] if named else None
     now = connection.now() if at is None else at
     connection.run(
         _SET,
@@ -222,15 +231,19 @@ def point(
     )
     if previous != to:
         _log(connection, caller, repository_id, tag, to, previous, now)
+        if named is not None:
+            let_go(connection, named[1], now)
 
 
 def remove(connection: Connection, caller: Caller, repository_id: int, tag: str) -> bool:
     """Removes the tag and nothing else; False where there is none."""
-    previous = digest(connection, repository_id, tag)
-    if previous is None:
+    named = connection.one(_NAMED, repository_id=repository_id, tag=tag)
+    if named is None:
         return False
+    now = connection.now()
     connection.run(_REMOVE, repository_id=repository_id, tag=tag)
-    _log(connection, caller, repository_id, tag, None, previous, connection.now())
+    _log(connection, caller, repository_id, tag, None, named[0], now)
+    let_go(connection, named[1], now)
     return True
 
 

@@ -129,6 +129,12 @@ class Unavailable(OrlopError):
     message = "the registry cannot answer just now"
 
 
+class Busy(OrlopError):
+    """The same work is being done already."""
+
+    message = "this is running already"
+
+
 class Unauthorized(OrlopError):
     """Who asks has not said who they are, or not shown it, or by a token that is not good for this.
 

@@ -79,6 +79,7 @@ class Blobs:
             if needed is not None:
                 raise BlobInUse(f"blob is part of manifest {needed}: delete that first", detail={"manifest": needed})
             blobs.unlink(connection, repository_id, digest)
+            leases.drop(connection, repository_id, digest)
             audit.add(connection, caller, "blob.delete", name, digest)
 
         self.content.database.write(unit)

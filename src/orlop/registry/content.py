@@ -23,6 +23,15 @@ SMALL = 64 * 1024
 """Blobs up to this many bytes are sent from memory."""
 
 
+ATTEMPTS = 5
+
+
+class KeyGivenUp(Unavailable):
+    """Between the look and the commit the key was handed to removal: the next try takes the key after it."""
+
+    message = "the content was being removed at this moment: push it again"
+
+
 class Content:
     """Reads and records objects by digest. Who may see them, and in which repository, its callers decide."""
 
@@ -50,9 +59,18 @@ class Content:
 
     def put(self, digest: Digest, content: bytes, unit: Callable[[Connection], Result]) -> Steps[Result]:
         """`commit` of small content that is at hand."""
-        generation = self._next_generation(digest)
-        yield Step(CONTENT, self.storage.put_contents, (self.storage.blob_path(digest, generation), content))
-        result: Result = yield Step(COMMIT, self.database.write_all, _recording(digest, len(content), generation, unit))
+        for attempt in range(1, ATTEMPTS + 1):
+            generation = self._next_generation(digest)
+            yield Step(CONTENT, self.storage.put_contents, (self.storage.blob_path(digest, generation), content))
+            try:
+                result: Result = yield Step(
+                    COMMIT, self.database.write_all, _recording(digest, len(content), generation, unit)
+                )
+            except KeyGivenUp:
+                if attempt == ATTEMPTS:
+                    raise
+            else:
+                break
         self.cache.put(digest, content)
         return result
 
@@ -65,11 +83,20 @@ class Content:
     ) -> Result:
         """Brings verified bytes to their key by `place(path)`, then records them and runs `unit`, in one commit.
 
-        `place` must be atomic and durable. It replaces an object that is there, which heals a damaged one.
+        `place` must be atomic and durable. It replaces an object that is there, which heals a damaged one. Where the
+        store shares bytes by links, it may be called again with another path.
         """
-        generation = self._next_generation(digest)
-        place(self.storage.blob_path(digest, generation))
-        return self.database.write(_recording(digest, size, generation, unit))
+        # What was moved to a key that is given up goes with it.
+        attempts = ATTEMPTS if self.storage.capabilities.hard_links else 1
+        for attempt in range(1, attempts + 1):
+            generation = self._next_generation(digest)
+            place(self.storage.blob_path(digest, generation))
+            try:
+                return self.database.write(_recording(digest, size, generation, unit))
+            except KeyGivenUp:
+                if attempt == attempts:
+                    raise
+        raise AssertionError("unreachable")
 
     def _generation(self, digest: Digest) -> int:
         record = blobs.record(self.database.reader(), digest)
@@ -89,8 +116,7 @@ def _recording(
 ) -> Callable[[Connection], Result]:
     def record(connection: Connection) -> Result:
         if not blobs.record_live(connection, digest, size, generation):
-            # Collection took the key between our look and our commit. The next try takes the key after it.
-            raise Unavailable("the content was being removed at this moment: push it again")
+            raise KeyGivenUp
         return unit(connection)
 
     return record

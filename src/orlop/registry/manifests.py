@@ -71,8 +71,8 @@ class Manifests:
             found = manifests.by_tag(connection, name, reference)
         else:
             found = manifests.by_digest(connection, name, reference)
-        if found is None:
-            raise ManifestUnknown(detail={"name": name, "reference": reference})
+        if found is None or found.lost:
+            raise _unknown(name, reference)
         return found
 
     def cached(self, digest: str) -> bytes | None:
@@ -118,7 +118,9 @@ class Manifests:
 
         def unit(connection: Connection) -> list[Change]:
             repositories.lock(connection, name)
-            found = self.find_on(connection, name, digest)
+            found = manifests.by_digest(connection, name, digest)
+            if found is None:
+                raise _unknown(name, digest)
             parent = blobs.needed_by(connection, found.repository_id, digest)
             if parent is not None:
                 raise ManifestInUse(f"manifest is part of {parent}: delete that first", detail={"manifest": parent})
@@ -126,7 +128,8 @@ class Manifests:
             for tag in tags.of_manifest(connection, found.id):
                 tags.remove(connection, caller, found.repository_id, tag)
                 changes.append((outbox.add(connection, "tag", name, tag), None))
-            manifests.remove(connection, found.id)
+            manifests.remove(connection, found.repository_id, found.id, digest)
+            leases.drop(connection, found.repository_id, digest)
             audit.add(
                 connection, caller, "manifest.delete", name, digest, {"tags": [entry.name for entry, _ in changes]}
             )
@@ -263,12 +266,22 @@ def _add(connection: Connection, repository_id: int, manifest: Manifest, values:
     values = {**values, "pushed_at": connection.now()}
     manifest_id = manifests.add(connection, repository_id, values, references_of(manifest))
     if manifest_id is not None:
+        manifests.heal(connection, values["digest"])  # for the other repositories that hold it
         return manifest_id, True
-    held = manifests.find(connection, repository_id, values["digest"])
+    held = manifests.held_as(connection, repository_id, values["digest"])
     assert held is not None
-    if held[2] != manifest.media_type:
-        raise ManifestInvalid(f"this manifest is held as {held[2]}, which cannot be changed to {manifest.media_type}")
-    return held[0], False
+    held_id, media_type, lost = held
+    if media_type != manifest.media_type:
+        raise ManifestInvalid(
+            f"this manifest is held as {media_type}, which cannot be changed to {manifest.media_type}"
+        )
+    if lost:
+        manifests.heal(connection, values["digest"])
+    return held_id, False
+
+
+def _unknown(name: RepositoryName, reference: Tag | Digest) -> ManifestUnknown:
+    return ManifestUnknown(detail={"name": name, "reference": reference})
 
 
 def _json(document: object) -> str:

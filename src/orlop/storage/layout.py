@@ -16,6 +16,7 @@
     layers/<algorithm>/<hex>/toc                           table of contents of one layer
     chains/<chain_id>/files.trie                           made once for each chain of layers
                      /diffs.json
+    quarantine/<path>                                      what a scrub took away, under the path that it had
 
 `docs/formats/tree.md` says byte by byte what these objects hold.
 """
@@ -72,6 +73,7 @@ class Layout:
     uploads = "uploads"
     layers = "layers"
     chains = "chains"
+    quarantine = "quarantine"
 
     def store_path(self) -> str:
         return "orlop.json"
@@ -134,6 +136,10 @@ class Layout:
 
     def chain_diffs_path(self, chain_id: str) -> str:
         return f"{self.chains}/{check_segment(chain_id)}/diffs.json"
+
+    def quarantine_path(self, path: str) -> str:
+        """Where an object that lay at `path` is kept out of the way."""
+        return f"{self.quarantine}/{path}"
 
     def blob_of_path(self, path: str) -> BlobKey | None:
         """What a blob's path says; None for a path that blob_path never makes."""

@@ -49,7 +49,7 @@ def test_removing_a_manifest_removes_what_it_references_and_nothing_else(databas
         return add_manifest(connection, NAME, "gone", layer), add_manifest(connection, NAME, "stays", layer)
 
     gone, stays = database.write(unit)
-    database.write(lambda connection: manifests.remove(connection, gone))
+    database.write(lambda connection: manifests.remove(connection, 1, gone, digest("gone")))
     assert manifests.by_digest(database.reader(), NAME, digest("gone")) is None
     assert manifests.references(database.reader(), gone) == []
     assert len(manifests.references(database.reader(), stays)) == 1

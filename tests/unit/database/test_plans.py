@@ -5,7 +5,19 @@ from typing import Any
 
 import pytest
 
-from orlop.database import accounts, audit, blobs, leases, manifests, outbox, repositories, tags, tokens, uploads
+from orlop.database import (
+    accounts,
+    audit,
+    blobs,
+    leases,
+    manifests,
+    outbox,
+    progress,
+    repositories,
+    tags,
+    tokens,
+    uploads,
+)
 from orlop.database.connection import Connection, SqliteConnection
 from orlop.database.engine import Database
 from orlop.domain.name import Tag
@@ -29,7 +41,14 @@ HOT: dict[str, Callable[[Connection], object]] = {
     "manifests.referrers": lambda c: manifests.referrers(c, 1, digest(""), artifact_type="", last="", count=10),
     "manifests.referrer_count": lambda c: manifests.referrer_count(c, 1, digest("")),
     "manifests.subject": lambda c: manifests.subject(c, 1, digest("")),
-    "manifests.remove": lambda c: manifests.remove(c, 1),
+    "manifests.remove": lambda c: manifests.remove(c, 1, 1, digest("")),
+    "manifests.held_as": lambda c: manifests.held_as(c, 1, digest("")),
+    "manifests.heal": lambda c: manifests.heal(c, digest("")),
+    "manifests.lose": lambda c: manifests.lose(c, digest("")),
+    "manifests.let_go": lambda c: manifests.let_go(c, 1, 0),
+    "leases.drop": lambda c: leases.drop(c, 1, digest("")),
+    "progress.read": lambda c: progress.read(c, "collection"),
+    "progress.save": lambda c: progress.save(c, "collection", {}),
     "tags.names": lambda c: tags.names(c, 1, last="", count=10),
     "tags.current": lambda c: tags.current(c, NAME, "latest"),
     "tags.digest": lambda c: tags.digest(c, 1, "latest"),

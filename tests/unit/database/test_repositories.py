@@ -4,7 +4,7 @@ from orlop.database import manifests, repositories
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
 from orlop.domain.name import RepositoryName
-from tests.unit.database.content import NAME, add_blob, add_manifest
+from tests.unit.database.content import NAME, add_blob, add_manifest, digest
 
 # As bytes; a language would have the hyphen and the slash count for nothing.
 BYTE_ORDER = ["a", "a-b", "a/b", "a/c", "a0", "aa", "b", "b-a/c", "b/a"]
@@ -26,7 +26,7 @@ def test_a_repository_is_known_while_it_holds_a_manifest(database: Database) -> 
     manifest_id = database.write(lambda connection: add_manifest(connection, NAME, "image"))
     assert repositories.find_known(database.reader(), NAME) == repositories.find(database.reader(), NAME)
     assert repositories.names(database.reader(), last="", count=10) == [NAME]
-    database.write(lambda connection: manifests.remove(connection, manifest_id))
+    database.write(lambda connection: manifests.remove(connection, 1, manifest_id, digest("image")))
     assert repositories.find_known(database.reader(), NAME) is None
 
 

@@ -45,6 +45,7 @@ def test_the_format_names_every_path() -> None:
         "digest": Placeholder,
         "upload_id": "<upload_id>",
         "chain_id": "<chain_id>",
+        "path": "<path>",
     }
     for name, method in inspect.getmembers(LAYOUT, inspect.ismethod):
         if not name.endswith("_path") or name.endswith("_of_path"):
@@ -79,6 +80,7 @@ def test_the_other_paths() -> None:
     assert LAYOUT.upload_path("0f") == "uploads/0f/data"
     assert LAYOUT.layer_toc_path(SHA512) == f"layers/sha512/{SHA512.hex}/toc"
     assert LAYOUT.chain_trie_path(SHA256.hex) == f"chains/{SHA256.hex}/files.trie"
+    assert LAYOUT.quarantine_path("blobs/sha256/ab/x") == "quarantine/blobs/sha256/ab/x"
     assert LAYOUT.chain_diffs_path(SHA256.hex) == f"chains/{SHA256.hex}/diffs.json"
 
 
