@@ -20,6 +20,7 @@ from orlop.database.upgrade import prepare
 from orlop.domain.caller import Caller
 from orlop.domain.errors import AccountInvalid, StoreRefused
 from orlop.maintenance import identity
+from orlop.storage.base import Storage
 from orlop.storage.location import open_storage
 
 COMMAND_LINE = Caller(account="", address="command line", request_id="command")
@@ -30,7 +31,7 @@ COMMAND_LINE = Caller(account="", address="command line", request_id="command")
 def open_database(settings: Settings, *, make: bool = False) -> Iterator[Database]:
     """The registry's database. StoreRefused: there is none, and none is to be made, or it is not the store's."""
     if settings.storage_url == "memory:":
-        raise StoreRefused("a registry in memory has no accounts beside its server: set storage.url or --data")
+        raise StoreRefused("a registry in memory has nothing beside its server: set storage.url or --data")
     with database_path(settings) as path:
         if not path.exists() or not path.stat().st_size:
             if not make:
@@ -46,6 +47,21 @@ def open_database(settings: Settings, *, make: bool = False) -> Iterator[Databas
             yield database
         finally:
             database.close()
+
+
+@contextlib.contextmanager
+def open_store(settings: Settings) -> Iterator[tuple[Storage, Database]]:
+    """The registry's store and its database, also while a server runs on them.
+
+    StoreRefused: there is none, or the two do not belong together.
+    """
+    with open_database(settings) as database:
+        storage = open_storage(settings.storage_url, allow_network_filesystem=settings.storage.allow_network_filesystem)
+        try:
+            identity.check(storage, database)
+            yield storage, database
+        finally:
+            storage.close()
 
 
 @contextlib.contextmanager
