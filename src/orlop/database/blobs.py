@@ -11,6 +11,9 @@ from orlop.database.statement import Insert, Statement, parameters
 from orlop.domain.digest import Digest
 from orlop.domain.name import RepositoryName
 
+GIVEN_UP = ("removing", "removed")
+"""States of a blob whose key was handed to removal: nothing is ever recorded under that key again."""
+
 
 class Held(NamedTuple):
     """A blob that a repository holds."""
@@ -71,6 +74,10 @@ _HOLDS = Statement(
 )
 
 
+def _is_given_up() -> Any:
+    return or_(*[blobs.c.state == state for state in GIVEN_UP])
+
+
 def _record_live(insert: Insert) -> Any:
     statement = insert(blobs).values(**parameters(blobs, without=("id", "state")), state="live")
     # A key that was handed to removal is never written again: such a row takes a higher generation only.
@@ -78,8 +85,8 @@ def _record_live(insert: Insert) -> Any:
         index_elements=["digest"],
         set_={name: statement.excluded[name] for name in ("state", "generation", "size", "changed_at")},
         where=or_(
-            and_(blobs.c.state != "removing", blobs.c.generation == statement.excluded.generation),
-            and_(blobs.c.state == "removing", blobs.c.generation < statement.excluded.generation),
+            and_(~_is_given_up(), blobs.c.generation == statement.excluded.generation),
+            and_(_is_given_up(), blobs.c.generation < statement.excluded.generation),
         ),
     )
 

@@ -47,7 +47,7 @@ blobs = Table(
     Column("id", _Id, primary_key=True),
     Column("digest", _Name, nullable=False, unique=True),
     Column("size", BigInteger, nullable=False),
-    # live; condemned: nothing keeps it; removing: its object goes; lost: its object is gone or damaged.
+    # live; condemned: nothing keeps it; removing: its object goes; removed; lost: its object is gone or damaged.
     Column("state", Text, nullable=False, server_default="live"),
     Column("generation", Integer, nullable=False, server_default="0"),  # the <n> of its key in the tree
     Column("created_at", BigInteger, nullable=False),

@@ -13,18 +13,16 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from orlop.database import blobs, leases, manifests, repositories, stores, tags
+from orlop.database import blobs, manifests, stores, tags
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
 from orlop.database.upgrade import prepare
 from orlop.domain.caller import SYSTEM
 from orlop.domain.digest import Digest
-from orlop.domain.errors import DigestInvalid, ManifestInvalid, NameInvalid, StoreRefused, TagInvalid
-from orlop.domain.manifest import IMAGE_CONFIGS, Manifest, parse_manifest
+from orlop.domain.errors import DigestInvalid, NameInvalid, StoreRefused, TagInvalid
 from orlop.domain.name import RepositoryName, Tag
 from orlop.maintenance import identity
-from orlop.registry import platforms
-from orlop.registry.manifests import describe, references_of
+from orlop.maintenance.entries import UNREADABLE, Entries, Found
 from orlop.storage.base import Entry, Storage
 from orlop.storage.layout import join_name, tag_from_segment
 
@@ -114,66 +112,27 @@ class Rebuild:
                 self._problems.append(f"{entry.path}: {error}")
 
     def _manifests(self, database: Database) -> int:
+        entries = Entries(self._storage, database, self._lease)
         total = 0
-        for batch in _batches(self._manifest_entries(database)):
+        for batch in _batches(self._found(entries)):
 
-            def unit(connection: Connection, batch: list["_Found"] = batch) -> None:
+            def unit(connection: Connection, batch: list[Found] = batch) -> None:
                 for found in batch:
-                    self._record(connection, found)
+                    entries.record(connection, found)
 
             database.write(unit)
             total += len(batch)
             self._tell(Progress("manifests", total))
         return total
 
-    def _manifest_entries(self, database: Database) -> Iterator["_Found"]:
+    def _found(self, entries: Entries) -> Iterator[Found]:
         for entry in _walk(self._storage, self._storage.repositories):
-            key = self._storage.manifest_entry_of_path(entry.path)
-            if key is None:
-                continue
             try:
-                name = RepositoryName.parse(join_name(key.namespace, key.repository))
-                digest = Digest.parse(f"{key.algorithm}:{key.hex}")
-                media_type = self._storage.get_content(entry.path).decode()
-                yield self._read(database, name, digest, media_type, int(entry.modified * 1000))
-            except (NameInvalid, DigestInvalid, ManifestInvalid, UnicodeDecodeError, FileNotFoundError) as error:
+                name = entries.name_of(entry.path)
+                if name is not None:
+                    yield entries.read(*name, entry)
+            except UNREADABLE as error:
                 self._problems.append(f"{entry.path}: {error}")
-
-    def _read(self, database: Database, name: RepositoryName, digest: Digest, media_type: str, at: int) -> "_Found":
-        record = blobs.record(database.reader(), digest)
-        if record is None:
-            raise ManifestInvalid("its content is missing in the store")
-        content = self._storage.get_content(self._storage.blob_path(digest, record.generation))
-        if Digest.of(content, digest.algorithm) != digest:
-            raise ManifestInvalid("its content is damaged")
-        manifest = parse_manifest(content, media_type)
-        return _Found(name, digest, manifest, len(content), self._platforms(database, manifest), at)
-
-    def _platforms(self, database: Database, manifest: Manifest) -> list[str]:
-        config = manifest.config
-        if manifest.is_index:
-            return platforms.of_index(manifest)
-        if config is None or config.media_type not in IMAGE_CONFIGS:
-            return []
-        record = blobs.record(database.reader(), config.digest)
-        if record is None or record.size > platforms.LARGEST_CONFIG:
-            return []
-        try:
-            return platforms.of_config(
-                self._storage.get_content(self._storage.blob_path(config.digest, record.generation))
-            )
-        except FileNotFoundError:
-            return []
-
-    def _record(self, connection: Connection, found: "_Found") -> None:
-        repository_id = repositories.ensure(connection, found.name)
-        values = describe(SYSTEM, found.digest, found.manifest, found.size, found.platforms)
-        manifests.add(connection, repository_id, {**values, "pushed_at": found.at}, references_of(found.manifest))
-        leases.renew(connection, repository_id, found.digest, self._lease)
-        for kind, descriptor in found.manifest.references():
-            if kind != "manifest" and blobs.record(connection, descriptor.digest) is not None:
-                blobs.link(connection, repository_id, descriptor.digest)
-                leases.renew(connection, repository_id, descriptor.digest, self._lease)
 
     def _tags(self, database: Database) -> int:
         total = 0
@@ -224,17 +183,6 @@ class Rebuild:
                 old.rename(self._path.with_name(f"{self._path.name}.before-rebuild-{stamp}{suffix}"))
         os.replace(new, self._path)
         _remove_database(new)
-
-
-class _Found(NamedTuple):
-    """A manifest of a repository, as the tree has it."""
-
-    name: RepositoryName
-    digest: Digest
-    manifest: Manifest
-    size: int
-    platforms: list[str]
-    at: int
 
 
 def _walk(storage: Storage, folder: str) -> Iterable[Entry]:

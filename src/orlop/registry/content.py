@@ -108,7 +108,7 @@ class Content:
         record = blobs.record(self.database.reader(), digest)
         if record is None:
             return 0
-        return record.generation + 1 if record.state == "removing" else record.generation
+        return record.generation + 1 if record.state in blobs.GIVEN_UP else record.generation
 
 
 def _recording(
