@@ -17,6 +17,9 @@ from orlop.database.engine import Database
 from orlop.database.upgrade import prepare
 from orlop.domain.errors import OrlopError, StoreRefused
 from orlop.maintenance import identity
+from orlop.maintenance.clock import Clock
+from orlop.maintenance.collection import Collection, Options
+from orlop.maintenance.reasons import Reasons
 from orlop.registry.audit import Audit
 from orlop.registry.blobs import Blobs
 from orlop.registry.content import Content
@@ -68,6 +71,11 @@ class App:
         self.details = Details(self.content, self.manifests, self.referrers)
         self.status = Status(storage, database, self.room)
         self.pulls = Pulls(database)
+        self.clock = Clock(database, lease)
+        self.collection = Collection(
+            storage, database, self.names, self.uploads, self.clock, collection_options(settings)
+        )
+        self.reasons = Reasons(database, settings.retention)
         self.refusals = Refusals(database, origin)
         self.audit = Audit(database, settings.audit.entries)
         self.access = _access(settings, database)
@@ -99,14 +107,21 @@ def open_app(settings: Settings) -> Iterator[App]:
         _catch_up(app)
 
 
+def collection_options(settings: Settings) -> Options:
+    """How the settings want what nothing keeps to be collected."""
+    lease = milliseconds(settings.limits.lease)
+    return Options(Path(settings.data), lease, settings.gc.rate, settings.retention)
+
+
 def _access(settings: Settings, database: Database) -> "Access | None":
     if settings.access.mode == "open":
         return None
     # Loaded only where it is needed: what it signs and hashes with takes 15 MiB.
-    from orlop.auth.access import Access, Options
+    from orlop.auth.access import Access
+    from orlop.auth.access import Options as AccessOptions
 
     access = settings.access
-    options = Options(
+    options = AccessOptions(
         rules=access.rules,
         htpasswd=access.htpasswd,
         service=settings.service,

@@ -31,6 +31,11 @@ REFUSALS = Counter(
     registry=REGISTRY,
 )
 OUTBOX = Gauge("orlop_outbox_entries", "Names whose object in the tree may not be durable yet.", registry=REGISTRY)
+COLLECTED = Counter("orlop_collected", "What collections have taken away.", ["kind"], registry=REGISTRY)
+COLLECTED_BYTES = Counter(
+    "orlop_collected_bytes", "Bytes of the objects that collections have removed.", registry=REGISTRY
+)
+COLLECTIONS = Counter("orlop_collections", "Collections that came to their end.", registry=REGISTRY)
 FREE = Gauge("orlop_storage_free_bytes", "Free bytes on the disk of the store.", registry=REGISTRY)
 
 DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)

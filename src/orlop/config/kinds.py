@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from orlop.config.address import Address
 from orlop.config.quantities import FreeFloor, format_duration, format_size, parse_duration, parse_size
 from orlop.domain.access import Rule
+from orlop.domain.retention import Retention, parse_pattern
 
 Shown = str | bool | int | list[str]
 
@@ -170,6 +171,41 @@ class Rules(Texts):
         return Rule.parse(text)
 
     def show(self, value: tuple[Rule, ...]) -> list[str]:
+        return [rule.text for rule in value]
+
+
+class Retentions:
+    """Rules of retention: tables with `repositories` and `untagged`, or texts as `ci/** untagged 30d`."""
+
+    NEVER = "never"
+
+    def read(self, value: object) -> tuple[Retention, ...]:
+        if isinstance(value, str):
+            value = [item for item in re.split(r"[;\n]", value) if item.strip()]
+        if not isinstance(value, list):
+            raise ValueError("must be tables: write [[retention]] with repositories and untagged below")
+        return tuple(self._rule(item) for item in value)
+
+    def _rule(self, item: object) -> Retention:
+        if isinstance(item, dict):
+            if unknown := sorted(item.keys() - {"repositories", "untagged"}):
+                raise ValueError(f"a rule has repositories and untagged, but no {unknown[0]}")
+            if missing := sorted({"repositories", "untagged"} - item.keys()):
+                raise ValueError(f"a rule lacks {missing[0]}")
+            pattern, age = item["repositories"], item["untagged"]
+        else:
+            words = Text().read(item).split()
+            if len(words) != 3 or words[1] != "untagged":
+                raise ValueError(f"{item!r} is no rule: write PATTERN untagged AGE, as in ci/** untagged 30d")
+            pattern, age = words[0], words[2]
+        if age == self.NEVER:
+            seconds = None
+        elif (seconds := parse_duration(age)) <= 0:
+            raise ValueError("untagged must be more than 0; write never for what is to stay")
+        shown = self.NEVER if seconds is None else format_duration(seconds)
+        return Retention(parse_pattern(Text().read(pattern)), seconds, f"{pattern} untagged {shown}")
+
+    def show(self, value: tuple[Retention, ...]) -> list[str]:
         return [rule.text for rule in value]
 
 

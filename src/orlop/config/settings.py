@@ -18,6 +18,7 @@ from orlop.config.kinds import (
     Networks,
     Number,
     PublicUrl,
+    Retentions,
     Rules,
     Service,
     Size,
@@ -26,6 +27,7 @@ from orlop.config.kinds import (
 )
 from orlop.config.quantities import DEFAULT_FREE_FLOOR, FreeFloor
 from orlop.domain.access import Rule
+from orlop.domain.retention import Retention
 
 
 class StorageSettings(msgspec.Struct, frozen=True):
@@ -72,6 +74,15 @@ class AuditSettings(msgspec.Struct, frozen=True):
 
     entries: Annotated[int, Number(0, 1_000_000_000)] = 1_000_000
     """How many are kept; older ones go. About 300 bytes each."""
+
+
+class GcSettings(msgspec.Struct, frozen=True):
+    """Collection: what nothing keeps is taken away, while everything else goes on."""
+
+    interval: Annotated[float, Duration(zero=True)] = 3600.0
+    """How long a server waits between two collections; 0: they run by `orlop gc` alone."""
+    rate: Annotated[int, Number(0, 1_000_000)] = 1000
+    """How many blobs, manifests and the like a collection takes away a second; 0: as many as it can."""
 
 
 class LogSettings(msgspec.Struct, frozen=True):
@@ -142,7 +153,10 @@ class Settings(msgspec.Struct, frozen=True):
     storage: StorageSettings = StorageSettings()
     database: DatabaseSettings = DatabaseSettings()
     access: AccessSettings = AccessSettings()
+    retention: Annotated[tuple[Retention, ...], Retentions()] = ()
+    """How long untagged manifests stay, by repository: the first rule that matches counts. Default: for ever."""
     audit: AuditSettings = AuditSettings()
+    gc: GcSettings = GcSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     tls: TlsSettings = TlsSettings()

@@ -94,7 +94,10 @@ def _lines_of(text: str) -> dict[str, int]:
     lines: dict[str, int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]", line):
+        if table := re.match(r"\s*\[\[\s*([A-Za-z0-9_.-]+)\s*\]\]", line):
+            lines.setdefault(table[1], number)
+            section = f"{table[1]}."
+        elif header := re.match(r"\s*\[\s*([A-Za-z0-9_.-]+)\s*\]", line):
             section = f"{header[1]}."
         elif key := re.match(r"\s*([A-Za-z0-9_.-]+)\s*=", line):
             lines.setdefault(section + key[1], number)

@@ -1,14 +1,13 @@
 """What nothing keeps, and the steps in which it goes: live, condemned, removing, removed, gone.
 
 Each step is asked for one row at a time and looks again itself, in its own transaction, at what would keep the row:
-whatever was found before may have changed since.
+whatever was found before may have changed since. `now` is the caller's: it knows whether the clock can be trusted.
 """
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, exists, false, func, literal_column, or_, select, tuple_, update
+from sqlalchemy import and_, bindparam, delete, exists, func, literal_column, or_, select, tuple_, update
 
-from orlop.database import pages
 from orlop.database.connection import Connection
 from orlop.database.schema import (
     blobs,
@@ -33,8 +32,10 @@ class Blob(NamedTuple):
     digest: str
     size: int
     generation: int
-    kept: bool
-    """Whether a manifest or a lease keeps it."""
+    named: bool
+    """Whether a manifest is it or names it."""
+    leased: bool
+    """Whether somebody was told that it is there, and may count on it."""
 
 
 class Link(NamedTuple):
@@ -59,20 +60,24 @@ def _in_state(*states: str) -> Any:
     return or_(*[blobs.c.state == literal_column(f"'{state}'") for state in states])
 
 
-def _kept(*, leased: bool = True) -> Any:
-    """Whether anything keeps a blob: a manifest is it, a manifest names it, or somebody was told that it is there."""
+def _named() -> Any:
     return or_(
         exists().where(manifests.c.digest == blobs.c.digest),
         exists().where(manifest_references.c.digest == blobs.c.digest),
-        exists().where(leases.c.digest == blobs.c.digest, leases.c.expires_at > bindparam("now"))
-        if leased
-        else false(),
     )
+
+
+def _leased() -> Any:
+    return exists().where(leases.c.digest == blobs.c.digest, leases.c.expires_at > bindparam("now"))
+
+
+def _kept() -> Any:
+    return or_(_named(), _leased())
 
 
 def _page_of_blobs() -> Any:
     return (
-        select(blobs.c.id, blobs.c.digest, blobs.c.size, blobs.c.generation, _kept())
+        select(blobs.c.id, blobs.c.digest, blobs.c.size, blobs.c.generation, _named(), _leased())
         .where(blobs.c.id > bindparam("after"), or_(blobs.c.state == "live", blobs.c.state == "lost"))
         .order_by(blobs.c.id)
         .limit(bindparam("count"))
@@ -123,9 +128,8 @@ _RAISE = Statement(
         .where(
             blobs.c.id == bindparam("id_"),
             blobs.c.state == "removed",
-            blobs.c.generation < bindparam("to"),
         )
-        .values(state="condemned", generation=bindparam("to"), changed_at=bindparam("now"))
+        .values(state="condemned", generation=blobs.c.generation + 1, changed_at=bindparam("now"))
     )
 )
 
@@ -144,7 +148,22 @@ def _adopt(insert: Insert) -> Any:
     )
 
 
+def _link_where_named(insert_: Insert) -> Any:
+    named = (
+        select(manifest_references.c.repository_id, blobs.c.id, bindparam("now"))
+        .select_from(manifest_references.join(blobs, blobs.c.digest == manifest_references.c.digest))
+        .where(manifest_references.c.digest == bindparam("digest"), manifest_references.c.kind != "manifest")
+        .distinct()
+    )
+    return (
+        insert_(repository_blobs)
+        .from_select(["repository_id", "blob_id", "created_at"], named)
+        .on_conflict_do_nothing()
+    )
+
+
 _ADOPT = Statement(_adopt)
+_LINK_WHERE_NAMED = Statement(_link_where_named)
 
 
 def _link_kept(repository_id: Any, digest: Any) -> Any:
@@ -219,7 +238,7 @@ _STILL = Statement(lambda _: select(manifests.c.id).where(manifests.c.id == bind
 _REPOSITORIES = Statement(
     lambda _: (
         select(repositories.c.id, repositories.c.name)
-        .where(repositories.c.name > bindparam("after"), pages.among(repositories.c.name))
+        .where(repositories.c.name > bindparam("after"))
         .order_by(repositories.c.name)
         .limit(bindparam("count"))
     )
@@ -242,109 +261,97 @@ _EMPTY = Statement(
 _DROP_EMPTY = Statement(lambda _: delete(repositories).where(repositories.c.id == bindparam("id_"), _is_empty()))
 
 
-def page_of_blobs(connection: Connection, after: int, count: int) -> list[Blob]:
-    """Up to `count` blobs with row ids after `after`, in whatever state."""
-    rows = connection.all(_BLOBS, after=after, count=count, now=connection.now())
-    return [Blob(id_, digest, size, generation, bool(kept)) for id_, digest, size, generation, kept in rows]
+def page_of_blobs(connection: Connection, after: int, count: int, now: int) -> list[Blob]:
+    """Up to `count` blobs with row ids after `after` that are live, or lost."""
+    rows = connection.all(_BLOBS, after=after, count=count, now=now)
+    return [Blob(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[5])) for row in rows]
 
 
-def condemned(connection: Connection, after: int, count: int) -> list[Blob]:
-    return _page(connection, "condemned", after, count, connection.now())
-
-
-def removing(connection: Connection, after: int, count: int) -> list[Blob]:
-    return _page(connection, "removing", after, count, connection.now())
-
-
-def removed(connection: Connection, after: int, count: int, age: int) -> list[Blob]:
-    """Blobs that were removed `age` milliseconds ago, or longer."""
-    return _page(connection, "removed", after, count, connection.now() - age)
-
-
-def _page(connection: Connection, state: str, after: int, count: int, before: int) -> list[Blob]:
+def page_in(connection: Connection, state: str, after: int, count: int, before: int) -> list[Blob]:
+    """Up to `count` blobs that came into that state (condemned, removing or removed) at `before` at the latest."""
     rows = connection.all(_IN[state], after=after, count=count, before=before)
-    return [Blob(row[0], row[1], row[2], row[3], False) for row in rows]
+    return [Blob(row[0], row[1], row[2], row[3], False, False) for row in rows]
 
 
-def condemn(connection: Connection, blob_id: int) -> bool:
+def condemn(connection: Connection, blob: Blob, now: int) -> bool:
     """Makes a blob absent that nothing keeps. A push brings it back as it is."""
     # A push that counts on the row holds it; once this has it, such a push is committed and seen below.
-    connection.one(_LOCK, id_=blob_id)
-    if not connection.run(_CONDEMN, id_=blob_id, now=connection.now()):
+    connection.one(_LOCK, id_=blob.id)
+    if not connection.run(_CONDEMN, id_=blob.id, now=now):
         return False
-    connection.run(_UNLINK_ALL, id_=blob_id)
+    connection.run(_UNLINK_ALL, id_=blob.id)
     return True
 
 
-def hand_over(connection: Connection, blob_id: int) -> bool:
+def hand_over(connection: Connection, blob: Blob, now: int) -> bool:
     """Gives up the key of a condemned blob: from the commit on, no push records it again."""
-    connection.one(_LOCK, id_=blob_id)
-    return connection.run(_HAND_OVER, id_=blob_id, now=connection.now()) > 0
+    connection.one(_LOCK, id_=blob.id)
+    return connection.run(_HAND_OVER, id_=blob.id, now=now) > 0
 
 
-def note_removed(connection: Connection, blob_id: int) -> bool:
+def note_removed(connection: Connection, blob: Blob, now: int) -> bool:
     """Records that nothing lies at the key any more."""
-    return connection.run(_REMOVED, id_=blob_id, now=connection.now()) > 0
+    return connection.run(_REMOVED, id_=blob.id, now=now) > 0
 
 
-def forget(connection: Connection, blob_id: int) -> bool:
+def forget(connection: Connection, blob: Blob) -> bool:
     """Drops the row of a removed blob; its digest starts at the first key again."""
-    connection.one(_LOCK, id_=blob_id)
-    connection.run(_UNLINK_ALL, id_=blob_id)
-    return connection.run(_FORGET, id_=blob_id) > 0
+    connection.one(_LOCK, id_=blob.id)
+    connection.run(_UNLINK_ALL, id_=blob.id)
+    return connection.run(_FORGET, id_=blob.id) > 0
 
 
-def raise_generation(connection: Connection, blob_id: int, generation: int) -> bool:
-    """Takes an object under a later key, left by a push that did not come to its commit, for the condemned one."""
-    connection.one(_LOCK, id_=blob_id)
-    return connection.run(_RAISE, id_=blob_id, to=generation, now=connection.now()) > 0
+def raise_generation(connection: Connection, blob: Blob, now: int) -> bool:
+    """Takes the object under the next key, left by a push that did not come to its commit, for the condemned one."""
+    connection.one(_LOCK, id_=blob.id)
+    return connection.run(_RAISE, id_=blob.id, now=now) > 0
 
 
 def adopt(connection: Connection, digest: Digest, size: int, generation: int) -> bool:
-    """Gives an object a row, in no repository; False where it has one."""
-    return connection.run(_ADOPT, digest=digest, size=size, generation=generation, now=connection.now()) > 0
+    """Gives an object a row, and puts it into the repositories whose manifests name it; False where it has a row."""
+    now = connection.now()
+    if not connection.run(_ADOPT, digest=digest, size=size, generation=generation, now=now):
+        return False
+    connection.run(_LINK_WHERE_NAMED, digest=digest, now=now)
+    return True
 
 
-def page_of_links(connection: Connection, after: tuple[int, int], count: int) -> list[Link]:
+def page_of_links(connection: Connection, after: tuple[int, int], count: int, now: int) -> list[Link]:
     """Up to `count` links after that repository and blob."""
-    rows = connection.all(_LINKS, repository_id=after[0], blob_id=after[1], count=count, now=connection.now())
+    rows = connection.all(_LINKS, repository_id=after[0], blob_id=after[1], count=count, now=now)
     return [Link(row[0], row[1], row[2], bool(row[3])) for row in rows]
 
 
-def unlink(connection: Connection, link: Link) -> bool:
+def unlink(connection: Connection, link: Link, now: int) -> bool:
     """Takes a blob out of a repository that does not need it."""
     connection.one(_LOCK, id_=link.blob_id)
     parameters = {"repository_id_": link.repository_id, "id_": link.blob_id, "digest": link.digest}
-    return connection.run(_UNLINK, **parameters, now=connection.now()) > 0
+    return connection.run(_UNLINK, **parameters, now=now) > 0
 
 
 def page_of_manifests(
-    connection: Connection, repository_id: int, *, after: str, count: int, age: int
+    connection: Connection, repository_id: int, *, after: str, count: int, now: int, age: int
 ) -> list[Manifest]:
     """Up to `count` manifests after that digest which nothing keeps and nobody used for `age` milliseconds."""
-    now = connection.now()
     rows = connection.all(_MANIFESTS, repository_id=repository_id, after=after, count=count, now=now, before=now - age)
     return [Manifest(*row) for row in rows]
 
 
-def is_releasable(connection: Connection, repository_id: int, manifest_id: int, age: int) -> bool:
+def is_releasable(connection: Connection, repository_id: int, manifest_id: int, *, now: int, age: int) -> bool:
     """Whether that still holds of the manifest."""
-    now = connection.now()
     return connection.one(_STILL, repository_id=repository_id, id_=manifest_id, now=now, before=now - age) is not None
 
 
-def page_of_repositories(
-    connection: Connection, *, after: str, count: int, readable: str = ""
-) -> list[tuple[int, RepositoryName]]:
-    """Row ids and names of up to `count` repositories after that name; `readable`: see `Authority.readable`."""
-    rows = connection.all(_REPOSITORIES, after=after, count=count, readable=readable)
+def page_of_repositories(connection: Connection, after: str, count: int) -> list[tuple[int, RepositoryName]]:
+    """Row ids and names of up to `count` repositories after that name."""
+    rows = connection.all(_REPOSITORIES, after=after, count=count)
     return [(row[0], RepositoryName(row[1])) for row in rows]
 
 
-def empty_repositories(connection: Connection, *, after: str, count: int) -> list[tuple[int, str]]:
-    """Repositories that hold nothing and of which nothing is told."""
+def empty_repositories(connection: Connection, after: str, count: int) -> list[tuple[int, str]]:
+    """Repositories that hold nothing and of which nothing is told: row ids and names."""
     return [(row[0], row[1]) for row in connection.all(_EMPTY, after=after, count=count)]
 
 
-def drop_empty(connection: Connection, repository_id: int) -> bool:
-    return connection.run(_DROP_EMPTY, id_=repository_id) > 0
+def drop_empty(connection: Connection, repository: tuple[int, str]) -> bool:
+    return connection.run(_DROP_EMPTY, id_=repository[0]) > 0

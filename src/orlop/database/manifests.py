@@ -290,10 +290,11 @@ def let_go(connection: Connection, manifest_id: int, now: int) -> None:
     connection.run(_LET_GO, manifest_id=manifest_id, now=now)
 
 
-def remove(connection: Connection, repository_id: int, manifest_id: int, digest: str) -> None:
-    """Drops the manifest, and notes that its children and referrers have lost what kept them."""
-    parameters = {"repository": repository_id, "manifest_id": manifest_id, "of": digest, "now": connection.now()}
-    connection.run(_LET_GO_BELOW, **parameters)
+def remove(connection: Connection, repository_id: int, manifest_id: int, digest: str, *, release: bool = True) -> None:
+    """Drops the manifest; `release`: notes that its children and referrers have lost now what kept them."""
+    if release:
+        now = connection.now()
+        connection.run(_LET_GO_BELOW, repository=repository_id, manifest_id=manifest_id, of=digest, now=now)
     connection.run(_DELETE, manifest_id=manifest_id)
 
 

@@ -6,6 +6,7 @@ where the two have moved apart by a minute, somebody has set the clock, and noth
 passed by the clock that nobody can set. After that, whoever was promised anything before has had the time for it.
 """
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import msgspec
 
 from orlop.database import progress
 from orlop.database.engine import Database
+from orlop.domain.errors import Unavailable
 
 NAME = "clock"
 DRIFT = 60_000
@@ -33,6 +35,14 @@ class Reading(msgspec.Struct, frozen=True):
     """Until when, in time since the start, nothing is taken for old."""
 
 
+class ClockWasSet(Unavailable):
+    """`pause`: milliseconds until the clock is trusted again."""
+
+    def __init__(self, pause: int) -> None:
+        super().__init__(f"the machine's clock was set: nothing is taken for old for {math.ceil(pause / 1000)} s yet")
+        self.pause = pause
+
+
 class Clock:
     def __init__(
         self,
@@ -49,10 +59,16 @@ class Clock:
         self._since_start = since_start
         self._boot = boot
 
-    def pause(self) -> int:
-        """For how many milliseconds nothing may be taken for old; 0: the clock is steady."""
+    def now(self) -> int:
+        """The wall clock, in milliseconds since 1970. ClockWasSet: nothing may be taken for old by it yet."""
         now, boot = self._since_start(), self._boot()
-        offset = self._wall() - now
+        wall = self._wall()
+        if pause := self._pause(now, wall - now, boot):
+            raise ClockWasSet(pause)
+        return wall
+
+    def _pause(self, now: int, offset: int, boot: str) -> int:
+        """For how many milliseconds more the clock is not trusted."""
         known = self._known()
         if known is None:
             self._save(Reading(boot, offset))

@@ -17,6 +17,15 @@ COLLECTION = "collection"
 SCRUB = "scrub"
 
 
+def is_taken(folder: Path, kind: str) -> bool:
+    """Whether somebody has the turn at this moment."""
+    try:
+        with turn(folder, kind):
+            return False
+    except Busy:
+        return True
+
+
 @contextlib.contextmanager
 def turn(folder: Path, kind: str, *, wait: bool = False) -> Iterator[None]:
     """The only one of its kind in this data folder while the block lasts. Busy: another is, unless `wait`."""

@@ -9,6 +9,7 @@ import structlog
 
 from orlop import telemetry
 from orlop.database import leases, outbox
+from orlop.domain.errors import Busy
 from orlop.maintenance import identity
 from orlop.web.edge import Edge
 
@@ -16,6 +17,8 @@ log = structlog.get_logger("orlop.housekeeping")
 
 SOON = 1.0
 """Seconds from the start to each chore's first turn: a process before this one may have been killed."""
+LATER = 60.0
+"""Seconds from the start to the first turn of what is long."""
 
 
 class Chore(NamedTuple):
@@ -24,6 +27,8 @@ class Chore(NamedTuple):
     name: str
     seconds: float
     do: Callable[[], object]
+    long: bool = False
+    """It may take minutes, and so has a thread of its own."""
 
 
 class Record(NamedTuple):
@@ -44,11 +49,13 @@ class Housekeeping:
         self.chores: tuple[Chore, ...] = (
             Chore("sync names", 1.0, self._sync_names),
             Chore("record pulls", 60.0, app.pulls.flush),
-            Chore("end uploads", 60.0, app.uploads.expire),
+            Chore("end uploads", 60.0, self._end_uploads),
             Chore("expire leases", 600.0, self._expire_leases),
             Chore("write refusals", 1.0, app.refusals.flush),
             Chore("trim audit", 600.0, app.audit.trim),
         )
+        if app.settings.gc.interval:
+            self.chores += (Chore("collect", app.settings.gc.interval, self._collect, long=True),)
         access = app.access
         if access is not None:
             self.chores += (
@@ -64,20 +71,21 @@ class Housekeeping:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._edge.app.collection.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._edge.call(self._edge.app.refusals.flush)
 
     async def _repeat(self, chore: Chore) -> None:
-        pause = min(chore.seconds, SOON)
+        pause = min(chore.seconds, LATER if chore.long else SOON)
         while True:
             await asyncio.sleep(pause)
             pause = chore.seconds
             started = time.time()
             error = ""
             try:
-                await self._edge.call(chore.do)
+                await (self._edge.maintain(chore.do) if chore.long else self._edge.call(chore.do))
             except Exception as failure:  # noqa: BLE001  # the next turn may go better
                 error = str(failure) or type(failure).__name__
                 log.error("a chore failed", chore=chore.name, reason=error)
@@ -88,8 +96,19 @@ class Housekeeping:
             await asyncio.sleep(1.0)
             self._cut()
 
-    def _expire_leases(self) -> int:
-        return self._edge.app.database.write(leases.expire)
+    def _end_uploads(self) -> None:
+        self._edge.app.clock.now()
+        self._edge.app.uploads.expire()
+
+    def _expire_leases(self) -> None:
+        self._edge.app.clock.now()
+        self._edge.app.database.write(leases.expire)
+
+    def _collect(self) -> None:
+        try:
+            self._edge.app.collection.continue_()
+        except Busy:
+            log.info("another process collects just now")
 
     def _sync_names(self) -> None:
         app = self._edge.app

@@ -28,13 +28,15 @@ class Pools:
         self.hashing = ThreadPoolExecutor(4, thread_name_prefix="hash")
         # At most half of the processors check passwords: the others go on serving.
         self.passwords = ThreadPoolExecutor(max(1, min(4, (os.cpu_count() or 1) // 2)), thread_name_prefix="password")
+        # Long work goes one after the other, and takes no thread from requests.
+        self.maintenance = ThreadPoolExecutor(1, thread_name_prefix="maintenance")
         self.call = self.cases.call
 
     def close(self) -> None:
         """Ends the threads, once they have done what they were given."""
         self.stages.close()
         self.cases.close()
-        for pool in (self.transfers, self.hashing, self.passwords):
+        for pool in (self.transfers, self.hashing, self.passwords, self.maintenance):
             pool.shutdown(wait=True, cancel_futures=True)
 
 

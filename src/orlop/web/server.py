@@ -64,6 +64,8 @@ class Server:
             return
         if self._app.access is not None:
             self._app.access.use(settings.access.rules)
+        self._app.collection.use(settings.retention)
+        self._app.reasons.rules = settings.retention
         log.info("read the configuration again: rules and certificate are as it says")
 
     async def serve(self, ready: Callable[[str], None]) -> None:

@@ -1,0 +1,115 @@
+"""What a collection would take away now, without taking it."""
+
+from typing import NamedTuple
+
+from orlop.database import garbage, reasons
+from orlop.database.connection import Connection
+from orlop.database.engine import Database
+from orlop.domain.retention import Retention
+from orlop.maintenance.clock import Clock
+from orlop.maintenance.releases import Releases
+
+PAGE = 1000
+MOST = 1000
+"""Manifests and blobs that are listed; all are counted."""
+
+
+class Doomed(NamedTuple):
+    """A manifest that a rule lets go."""
+
+    repository: str
+    digest: str
+    rule: str
+
+
+class Preview(NamedTuple):
+    """Sizes in bytes. `leased`: what nothing but a lease keeps."""
+
+    manifests: list[Doomed]
+    manifest_count: int
+    blobs: list[tuple[str, int]]
+    """Digests and sizes."""
+    blob_count: int
+    size: int
+    leased_count: int
+    leased_size: int
+
+
+def preview(database: Database, releases: Releases, clock: Clock) -> Preview:
+    """Of one moment. Objects that the database does not know are not looked for. ClockWasSet."""
+    now = clock.now()
+    with database.snapshot() as connection:
+        doomed: list[Doomed] = []
+        ids: set[int] = set()
+        digests: set[str] = set()
+        for repository_id, name, rule in releases.repositories(""):
+            for manifest in _released(connection, repository_id, rule, now):
+                ids.add(manifest.id)
+                digests.add(manifest.digest)
+                doomed.append(Doomed(name, manifest.digest, rule.text))
+        return _with_blobs(connection, doomed, ids, now)
+
+
+def _released(connection: Connection, repository_id: int, rule: Retention, now: int) -> list[reasons.Untagged]:
+    """What the rule lets go in one repository: a manifest goes when all that keeps it goes."""
+    assert rule.untagged is not None
+    candidates = reasons.untagged(connection, repository_id, now=now, age=int(rule.untagged * 1000))
+    parents = reasons.parents(connection, repository_id)
+    gone: dict[str, reasons.Untagged] = {}
+    gone_ids: set[int] = set()
+    found = True
+    while found:
+        found = False
+        for manifest in candidates:
+            if manifest.digest in gone or not parents.get(manifest.digest, set()) <= gone_ids:
+                continue
+            subject = manifest.subject
+            kept = subject is not None and subject not in gone
+            if kept and reasons.holds_manifest(connection, repository_id, str(subject)):
+                continue
+            gone[manifest.digest] = manifest
+            gone_ids.add(manifest.id)
+            found = True
+    return list(gone.values())
+
+
+def _with_blobs(connection: Connection, doomed: list[Doomed], ids: set[int], now: int) -> Preview:
+    blobs: list[tuple[str, int]] = []
+    count = size = leased_count = leased_size = 0
+    after = 0
+    touched = {manifest.digest for manifest in doomed}
+    while page := garbage.page_of_blobs(connection, after, PAGE, now):
+        for blob in page:
+            if blob.named and not _only_by(connection, blob.digest, ids, touched):
+                continue
+            if blob.leased:
+                leased_count += 1
+                leased_size += blob.size
+                continue
+            count += 1
+            size += blob.size
+            if len(blobs) < MOST:
+                blobs.append((blob.digest, blob.size))
+        after = page[-1].id
+    for page in _condemned(connection, now):
+        count += len(page)
+        size += sum(blob.size for blob in page)
+        blobs += [(blob.digest, blob.size) for blob in page[: MOST - len(blobs)]]
+    return Preview(doomed[:MOST], len(doomed), blobs, count, size, leased_count, leased_size)
+
+
+def _condemned(connection: Connection, now: int) -> list[list[garbage.Blob]]:
+    pages, after = [], 0
+    while page := garbage.page_in(connection, "condemned", after, PAGE, now):
+        pages.append(page)
+        after = page[-1].id
+    return pages
+
+
+def _only_by(connection: Connection, digest: str, ids: set[int], digests: set[str]) -> bool:
+    """Whether all manifests that are this content or name it are among those that go."""
+    if not ids:
+        return False
+    naming = reasons.naming(connection, digest, len(ids) + 1)
+    being = reasons.being(connection, digest, len(ids) + 1) if digest in digests or not naming else []
+    return {manifest.id for manifest in (*naming, *being)} <= ids
