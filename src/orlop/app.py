@@ -66,15 +66,13 @@ class App:
             self.content, self.names, limit=limits.manifest_size, lease=lease, sparse=limits.sparse
         )
         self.referrers = Referrers(database, self.manifests)
-        self.repositories = Repositories(database)
+        self.repositories = Repositories(database, self.names)
         self.tags = Tags(database)
         self.details = Details(self.content, self.manifests, self.referrers)
         self.status = Status(storage, database, self.room)
         self.pulls = Pulls(database)
         self.clock = Clock(database, lease)
-        self.collection = Collection(
-            storage, database, self.names, self.uploads, self.clock, collection_options(settings)
-        )
+        self.collection = _collection(settings, self.content, self.names, self.uploads, self.clock)
         self.reasons = Reasons(database, settings.retention)
         self.refusals = Refusals(database, origin)
         self.audit = Audit(database, settings.audit.entries)
@@ -107,10 +105,19 @@ def open_app(settings: Settings) -> Iterator[App]:
         _catch_up(app)
 
 
-def collection_options(settings: Settings) -> Options:
-    """How the settings want what nothing keeps to be collected."""
+def collection_of(settings: Settings, storage: Storage, database: Database) -> Collection:
+    """Collection on a store that a server may be running on."""
+    limits = settings.limits
+    lease = milliseconds(limits.lease)
+    content = Content(storage, database)
+    uploads = Uploads(content, Room(storage, 0), lifetime=milliseconds(limits.upload_lifetime), lease=lease)
+    return _collection(settings, content, Names(storage, database), uploads, Clock(database, lease))
+
+
+def _collection(settings: Settings, content: Content, names: Names, uploads: Uploads, clock: Clock) -> Collection:
     lease = milliseconds(settings.limits.lease)
-    return Options(Path(settings.data), lease, settings.gc.rate, settings.retention)
+    options = Options(Path(settings.data), lease, settings.gc.rate, settings.retention)
+    return Collection(content.storage, content.database, names, uploads, clock, options)
 
 
 def _access(settings: Settings, database: Database) -> "Access | None":

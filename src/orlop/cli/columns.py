@@ -23,6 +23,14 @@ def show(columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
         _plain(columns, clean)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 blob`, `2 blobs`; of a noun with more after it, the first word: `blob removed`."""
+    first, space, rest = noun.partition(" ")
+    if number != 1:
+        first = f"{first[:-1]}ies" if first.endswith("y") else f"{first}s"
+    return f"{number} {first}{space}{rest}"
+
+
 def size(number: int) -> str:
     """Bytes in IEC units."""
     value, unit = float(number), 0

@@ -27,10 +27,12 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "config": Entry("orlop.cli.config:command", "Check or show the configuration."),
     },
     LOOK_INSIDE: {
-        "repo": Entry("orlop.cli.repo:command", "List the repositories of a registry."),
+        "repo": Entry("orlop.cli.repo:command", "List or delete the repositories of a registry."),
         "tag": Entry("orlop.cli.tag:command", "List or delete the tags of a repository."),
     },
     KEEP: {
+        "gc": Entry("orlop.cli.gc:command", "Take away what nothing keeps."),
+        "why": Entry("orlop.cli.why:command", "Show what keeps a blob or manifest."),
         "rebuild": Entry("orlop.cli.rebuild:command", "Make the database again from the stored content."),
         "storage": Entry("orlop.cli.storage:command", "Test the configured storage."),
     },

@@ -1,15 +1,13 @@
 """`orlop tag`: the tags of a repository."""
 
-import difflib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
 import click
 
-from orlop.cli.client import Client, ServerError, Where, client_for, json_option, parse_where, server_option
+from orlop.cli.client import Where, client_for, json_option, parse_where, server_option
+from orlop.cli.names import nearest_name
 
 SHORT_DIGEST = len("sha256:") + 12
 
@@ -34,7 +32,7 @@ def list_tags(
     if where.tag or "@" in where.name:
         raise click.UsageError(f"{repository} names more than a repository: write {where.name.partition('@')[0]}")
     client = client_for(server, where)
-    with _nearest_name(client, where):
+    with nearest_name(client, where):
         items = list(client.items(_path(where), limit, filter=text or "", sort=sort or ""))
     if as_json:
         click.echo(json.dumps({"items": items}, indent=2))
@@ -63,7 +61,7 @@ def delete_tag(ref: str, server: str | None, dry_run: bool, as_json: bool) -> No
         raise click.UsageError(f"{ref} names no tag: write {ref}:TAG")
     client = client_for(server, where)
     path = f"{_path(where)}/{quote(where.tag, safe='')}"
-    with _nearest_name(client, where):
+    with nearest_name(client, where):
         done = client.delete(path, dry_run="true" if dry_run else "")
     if as_json:
         click.echo(json.dumps(done, indent=2))
@@ -94,31 +92,3 @@ def _row(item: dict[str, Any]) -> list[str]:
 def _some(names: list[str], count: int) -> str:
     shown = names[:10]
     return ", ".join(shown) + (f" and {count - len(shown)} more" if count > len(shown) else "")
-
-
-@contextmanager
-def _nearest_name(client: Client, where: Where) -> Iterator[None]:
-    """Adds to a refusal what was probably meant."""
-    try:
-        yield
-    except ServerError as error:
-        if error.code == "TAG_UNKNOWN" and (tags := _names(client, f"/v2/{quote(where.name)}/tags/list", "tags")):
-            hint = _hint(where.tag, tags, f"`orlop tag list {where.name}` tells its tags")
-        elif error.code in ("TAG_UNKNOWN", "REPOSITORY_UNKNOWN"):
-            names = _names(client, "/v2/_catalog", "repositories")
-            hint = _hint(where.name, names, "`orlop repo list` tells what there is")
-        else:
-            raise
-        raise ServerError(f"{error}: {hint}", error.code) from error
-
-
-def _hint(given: str, known: list[str], otherwise: str) -> str:
-    close = difflib.get_close_matches(given, known, n=1)
-    return f"did you mean {close[0]}?" if close else otherwise
-
-
-def _names(client: Client, path: str, key: str) -> list[str]:
-    try:
-        return [str(name) for name in client.get(path, n="10000").get(key, [])]
-    except ServerError:
-        return []

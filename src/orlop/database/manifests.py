@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, update
 
 from orlop.database.connection import Connection
 from orlop.database.schema import manifest_references, manifests, repositories, tags
@@ -197,6 +197,18 @@ _REFERRERS = Statement(
         .limit(bindparam("count"))
     )
 )
+_OLD = Statement(
+    lambda _: (
+        select(manifests.c.id, manifests.c.digest)
+        .where(
+            manifests.c.repository_id == bindparam("repository_id"),
+            manifests.c.id <= bindparam("newest"),
+            ~exists().where(tags.c.manifest_id == manifests.c.id),
+        )
+        .order_by(manifests.c.digest)
+        .limit(bindparam("count"))
+    )
+)
 _COUNT = Statement(lambda _: select(func.count()).select_from(manifests))
 _SUBJECT = Statement(
     lambda _: select(manifests.c.subject).where(
@@ -306,6 +318,12 @@ def referrers(
         _REFERRERS, repository_id=repository_id, subject=subject, artifact_type=artifact_type, last=last, count=count
     )
     return [Referrer(*row) for row in rows]
+
+
+def untagged(connection: Connection, repository_id: int, newest: int, count: int) -> list[tuple[int, str]]:
+    """Row ids and digests of up to `count` manifests without a tag, of that row id or an older one."""
+    rows = connection.all(_OLD, repository_id=repository_id, newest=newest, count=count)
+    return [(row[0], row[1]) for row in rows]
 
 
 def count(connection: Connection) -> int:

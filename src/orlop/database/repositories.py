@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, bindparam, exists, func, select
+from sqlalchemy import Select, bindparam, delete, exists, func, or_, select
 
 from orlop.database import pages
 from orlop.database.connection import Connection
@@ -91,6 +91,57 @@ _COUNT = Statement(
 )
 
 
+def _here(table: Any, column: Any) -> Any:
+    return select(column).where(table.c.repository_id == bindparam("repository_id"))
+
+
+def _freed() -> Any:
+    """Blobs that the repository holds, or that are its manifests, and that no other repository needs."""
+    elsewhere = [
+        exists().where(table.c.repository_id != bindparam("repository_id"), condition)
+        for table, condition in (
+            (manifests, manifests.c.digest == blobs.c.digest),
+            (manifest_references, manifest_references.c.digest == blobs.c.digest),
+            (repository_blobs, repository_blobs.c.blob_id == blobs.c.id),
+        )
+    ]
+    held = or_(
+        blobs.c.id.in_(_here(repository_blobs, repository_blobs.c.blob_id)),
+        blobs.c.digest.in_(_here(manifests, manifests.c.digest)),
+    )
+    return select(func.count(), pages.whole(func.sum(blobs.c.size))).where(held, *[~there for there in elsewhere])
+
+
+def _contents() -> Any:
+    return select(
+        select(func.count()).where(tags.c.repository_id == bindparam("repository_id")).scalar_subquery(),
+        select(func.count()).where(manifests.c.repository_id == bindparam("repository_id")).scalar_subquery(),
+        select(func.count()).where(repository_blobs.c.repository_id == bindparam("repository_id")).scalar_subquery(),
+        select(func.max(manifests.c.id))
+        .where(manifests.c.repository_id == bindparam("repository_id"))
+        .scalar_subquery(),
+    )
+
+
+_CONTENTS = Statement(lambda _: _contents())
+_FREED = Statement(lambda _: _freed())
+_DROP = Statement(lambda _: delete(repositories).where(repositories.c.id == bindparam("id_"), ~_holding_a_manifest()))
+
+
+class Contents(NamedTuple):
+    """How much a repository holds, and what of it no other one needs."""
+
+    tags: int
+    manifests: int
+    blobs: int
+    newest: int
+    """The row id of the manifest that came last."""
+    freed_blobs: int
+    """Manifests among them."""
+    freed: int
+    """Bytes."""
+
+
 class Summary(NamedTuple):
     """What a repository holds. `size`: bytes of its manifests and of the blobs that they name, each counted once."""
 
@@ -136,6 +187,20 @@ def ensure(connection: Connection, name: RepositoryName) -> int:
 def names(connection: Connection, *, last: str, count: int, readable: str = "") -> list[str]:
     """Up to `count` names after `last`, in byte order. `readable`: see `Authority.readable`."""
     return [row[0] for row in connection.all(_NAMES, readable=readable, last=last, count=count)]
+
+
+def contents(connection: Connection, repository_id: int) -> Contents:
+    """Looks at everything that the repository holds."""
+    held = connection.one(_CONTENTS, repository_id=repository_id)
+    freed = connection.one(_FREED, repository_id=repository_id)
+    assert held is not None
+    assert freed is not None
+    return Contents(held[0], held[1], held[2], held[3] or 0, freed[0], int(freed[1]))
+
+
+def drop(connection: Connection, repository_id: int) -> bool:
+    """Drops a repository that holds no manifest, with its links, leases, open uploads and the history of its tags."""
+    return connection.run(_DROP, id_=repository_id) > 0
 
 
 def position(order: Order, summary: Summary) -> Position:

@@ -104,6 +104,14 @@ _NAMES = Statement(lambda _: _names())
 _OF_MANIFEST = Statement(
     lambda _: select(tags.c.name).where(tags.c.manifest_id == bindparam("manifest_id")).order_by(tags.c.name)
 )
+_OLD = Statement(
+    lambda _: (
+        select(tags.c.name)
+        .where(tags.c.repository_id == bindparam("repository_id"), tags.c.manifest_id <= bindparam("newest"))
+        .order_by(tags.c.name)
+        .limit(bindparam("count"))
+    )
+)
 _HISTORY = Statement(
     lambda _: (
         select(*[tag_history.c[name] for name in Change._fields])
@@ -257,6 +265,11 @@ def names(connection: Connection, repository_id: int, *, last: str, count: int) 
 
 def of_manifest(connection: Connection, manifest_id: int) -> list[str]:
     return [row[0] for row in connection.all(_OF_MANIFEST, manifest_id=manifest_id)]
+
+
+def on_old(connection: Connection, repository_id: int, newest: int, count: int) -> list[str]:
+    """Up to `count` tags on manifests of that row id or an older one."""
+    return [row[0] for row in connection.all(_OLD, repository_id=repository_id, newest=newest, count=count)]
 
 
 def position(order: Order, record: Record) -> Position:

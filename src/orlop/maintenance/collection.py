@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-import msgspec
 import structlog
 
 from orlop import telemetry
@@ -23,6 +22,7 @@ from orlop.domain.digest import Digest
 from orlop.domain.retention import Retention
 from orlop.maintenance.clock import Clock
 from orlop.maintenance.pace import Pace, Stopped
+from orlop.maintenance.preview import Preview, preview
 from orlop.maintenance.releases import Releases
 from orlop.maintenance.run import LAST, RUNNING, Run, both, read
 from orlop.maintenance.tree import Tree
@@ -112,6 +112,10 @@ class Collection:
             again.totals = both(run.totals, again.totals)
         return again
 
+    def preview(self) -> Preview:
+        """What a run would take away now. ClockWasSet."""
+        return preview(self._database, self._releases, self._now)
+
     def _begun(self, tree: bool) -> Run:
         run = read(self._database.reader(), RUNNING)
         if run is not None and run.stage in self._names_of_stages():
@@ -135,8 +139,6 @@ class Collection:
         self._database.write(unit)
         self._names.drain()
         telemetry.COLLECTIONS.inc()
-        if run.totals.blobs or run.totals.manifests:
-            log.info("collected", **msgspec.structs.asdict(run.totals))
         return run
 
     def _all_stages(self) -> tuple[tuple[str, Callable[[list[str | int]], None]], ...]:

@@ -1,12 +1,12 @@
 """What a collection would take away now, without taking it."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from orlop.database import garbage, reasons
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
 from orlop.domain.retention import Retention
-from orlop.maintenance.clock import Clock
 from orlop.maintenance.releases import Releases
 
 PAGE = 1000
@@ -35,9 +35,9 @@ class Preview(NamedTuple):
     leased_size: int
 
 
-def preview(database: Database, releases: Releases, clock: Clock) -> Preview:
-    """Of one moment. Objects that the database does not know are not looked for. ClockWasSet."""
-    now = clock.now()
+def preview(database: Database, releases: Releases, clock: Callable[[], int]) -> Preview:
+    """Of one moment, of which `clock` tells the time. Objects that the database does not know are not looked for."""
+    now = clock()
     with database.snapshot() as connection:
         doomed: list[Doomed] = []
         ids: set[int] = set()

@@ -1,17 +1,23 @@
 """Lists of repositories and of their tags, page by page."""
 
+from functools import partial
 from typing import NamedTuple
 
-from orlop.database import repositories, tags
+from orlop.database import audit, manifests, outbox, repositories, tags
+from orlop.database.connection import Connection
 from orlop.database.engine import Database
 from orlop.database.pages import Order, Position
-from orlop.database.repositories import Summary
+from orlop.database.repositories import Contents, Summary
 from orlop.domain.caller import Caller
 from orlop.domain.errors import RepositoryUnknown
 from orlop.domain.name import RepositoryName
+from orlop.registry.names import Change, Names
 from orlop.registry.totals import Totals
 
 SORTS = repositories.SORTS
+
+BATCH = 1000
+"""Tags and manifests that go in one commit: others wait while it runs."""
 
 
 class Page(NamedTuple):
@@ -30,8 +36,9 @@ class Summaries(NamedTuple):
 
 
 class Repositories:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, names: Names) -> None:
         self._database = database
+        self._names = names
         self._totals = Totals()
 
     def page(self, caller: Caller, *, last: str, count: int) -> Page:
@@ -62,6 +69,49 @@ class Repositories:
             if repository_id is None:
                 raise RepositoryUnknown(detail={"name": name})
             return _page(tags.names(connection, repository_id, last=last, count=count + 1), count)
+
+    def delete(self, caller: Caller, name: RepositoryName, *, dry_run: bool = False) -> Contents:
+        """Deletes the repository with all that it held at this moment, else RepositoryUnknown; what that was.
+
+        What is pushed to it meanwhile stays. Up to BATCH tags and manifests go in one commit, more in several, the tags
+        first: a process that dies between two of them leaves the rest as it was. Space is freed by collection.
+        """
+        with self._database.snapshot() as connection:
+            repository_id = repositories.find_known(connection, name)
+            if repository_id is None:
+                raise RepositoryUnknown(f"the registry has no repository {name}", detail={"name": name})
+            contents = repositories.contents(connection, repository_id)
+        if dry_run:
+            return contents
+        begun = False
+        while True:
+            changes, ended = self._database.write(partial(_delete_some, caller, name, repository_id, contents, begun))
+            self._names.publish(changes)
+            if ended:
+                return contents
+            begun = True
+
+
+def _delete_some(
+    caller: Caller, name: RepositoryName, repository_id: int, contents: Contents, begun: bool, connection: Connection
+) -> tuple[list[Change], bool]:
+    """What is to be written to the tree, and whether nothing is left of what there was."""
+    repositories.lock(connection, name)
+    if not begun:
+        held = {"tags": contents.tags, "manifests": contents.manifests}
+        audit.add(connection, caller, "repository.delete", name, "", held)
+    changes: list[Change] = []
+    for tag in tags.on_old(connection, repository_id, contents.newest, BATCH):
+        tags.remove(connection, caller, repository_id, tag)
+        changes.append((outbox.add(connection, "tag", name, tag), None))
+    left = BATCH - len(changes)
+    for manifest_id, digest in manifests.untagged(connection, repository_id, contents.newest, left) if left else []:
+        manifests.remove(connection, repository_id, manifest_id, digest, release=False)
+        changes.append((outbox.add(connection, "manifest", name, digest), None))
+    ended = len(changes) < BATCH
+    if ended:
+        repositories.drop(connection, repository_id)
+    return changes, ended
 
 
 def _page(names: list[str], count: int) -> Page:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, Self
 
+import msgspec
 import structlog
 
 from orlop import telemetry
@@ -106,9 +107,12 @@ class Housekeeping:
 
     def _collect(self) -> None:
         try:
-            self._edge.app.collection.continue_()
+            run = self._edge.app.collection.continue_()
         except Busy:
             log.info("another process collects just now")
+            return
+        if run is not None and (run.totals.blobs or run.totals.manifests):
+            log.info("collected", **msgspec.structs.asdict(run.totals))
 
     def _sync_names(self) -> None:
         app = self._edge.app

@@ -58,11 +58,13 @@ TABLE: dict[type[OrlopError], Row] = {
     PathUnknown: Row(404, "PATH_UNKNOWN"),
     errors.RepositoryUnknown: Row(404, "REPOSITORY_UNKNOWN"),
     errors.TagUnknown: Row(404, "TAG_UNKNOWN"),
+    errors.BlobUnknown: Row(404, "BLOB_UNKNOWN"),
     errors.ManifestUnknown: Row(404, "MANIFEST_UNKNOWN"),
     MethodUnsupported: Row(405, "METHOD_UNSUPPORTED"),
     errors.Unauthorized: Row(401, "UNAUTHORIZED"),
     errors.Denied: Row(403, "DENIED"),
     errors.TooManyRequests: Row(429, "TOO_MANY_REQUESTS"),
+    errors.Busy: Row(409, "BUSY"),
     errors.Unavailable: Row(503, "UNAVAILABLE"),
     errors.StorageFull: Row(507, "STORAGE_FULL"),
 }

@@ -40,6 +40,7 @@ and `If-None-Match` gets 304 while nothing has changed. HEAD is answered like GE
 PATH_PARAMETERS = {
     "name": "The repository's name. Its slashes may stand as they are, or as %2F.",
     "tag": "A tag.",
+    "digest": "The digest of a blob or manifest, or the id of an open upload.",
     "reference": "A tag or a digest. A digest's colon may stand as it is, or as %3A.",
 }
 

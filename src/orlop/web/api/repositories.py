@@ -11,7 +11,7 @@ from orlop.domain.access import in_order
 from orlop.registry.repositories import SORTS
 from orlop.web.answers import Answer
 from orlop.web.api.calls import Call, time_of, time_or_none
-from orlop.web.api.queries import list_query
+from orlop.web.api.queries import dry_run, list_query
 
 
 class Repository(msgspec.Struct):
@@ -47,6 +47,32 @@ async def listing(call: Call) -> Answer:
     )
     items = [_repository(call, summary) for summary in page.items]
     return call.answer(RepositoryList(items, query.following("/api/v1/repositories", page.following), page.total))
+
+
+class RepositoryRemoval(msgspec.Struct):
+    """What deleting a repository did, or would do. Sizes in bytes."""
+
+    repository: str
+    dry_run: Annotated[bool, Meta(description="Whether nothing was changed")]
+    tags: int
+    manifests: int
+    blobs: Annotated[int, Meta(description="Configs, layers and the like that it held, shared ones among them")]
+    freed_blobs: Annotated[
+        int,
+        Meta(
+            description="Blobs and manifests that no other repository needs: collection frees them, after their leases"
+        ),
+    ]
+    freed: Annotated[int, Meta(description="Their bytes")]
+
+
+async def delete(call: Call) -> Answer:
+    """Deletes a repository with all its tags and manifests."""
+    dry = dry_run(call.target)
+    held = await call.edge.call(lambda: call.edge.app.repositories.delete(call.caller, call.name, dry_run=dry))
+    return call.done(
+        RepositoryRemoval(call.name, dry, held.tags, held.manifests, held.blobs, held.freed_blobs, held.freed)
+    )
 
 
 def _repository(call: Call, summary: Summary) -> Repository:

@@ -11,6 +11,8 @@ from aiohttp.web import BaseRequest
 from orlop.domain.access import DELETE
 from orlop.domain.caller import Caller
 from orlop.domain.errors import (
+    BlobUnknown,
+    Busy,
     Denied,
     DigestInvalid,
     ManifestUnknown,
@@ -26,7 +28,7 @@ from orlop.domain.name import RepositoryName
 from orlop.registry import repositories as registry_repositories
 from orlop.registry import tags as registry_tags
 from orlop.web.answers import Answer
-from orlop.web.api import audit, errors, manifests, me, openapi, repositories, status, tags
+from orlop.web.api import audit, errors, gc, manifests, me, openapi, repositories, status, tags, why
 from orlop.web.api.calls import Call
 from orlop.web.api.operations import Operation, Route
 from orlop.web.api.queries import DRY_RUN, check, list_parameters
@@ -56,6 +58,20 @@ ROUTES = (
                 list_parameters(registry_repositories.SORTS),
                 needs="catalog",
             )
+        },
+    ),
+    Route(
+        "repository",
+        "/api/v1/repositories/{name}/-",
+        {
+            "DELETE": Operation(
+                repositories.delete,
+                "Delete a repository with all its tags and manifests",
+                repositories.RepositoryRemoval,
+                (DRY_RUN,),
+                (NameInvalid, RepositoryUnknown, StorageFull, errors.MethodUnsupported),
+                action=DELETE,
+            ),
         },
     ),
     Route(
@@ -113,6 +129,34 @@ ROUTES = (
                 "List what was changed and refused, the latest first",
                 audit.AuditList,
                 audit.PARAMETERS,
+                needs="admin",
+            )
+        },
+    ),
+    Route(
+        "gc",
+        "/api/v1/gc",
+        {
+            "GET": Operation(gc.get, "Show how collection is doing", gc.State, needs="admin"),
+            "POST": Operation(
+                gc.start,
+                "Begin a collection; with dry_run, list what one would take away",
+                gc.Started | gc.Preview,
+                (DRY_RUN,),
+                (Busy, StorageFull),
+                needs="admin",
+            ),
+        },
+    ),
+    Route(
+        "why",
+        "/api/v1/why/{digest}",
+        {
+            "GET": Operation(
+                why.get,
+                "Show what keeps a blob or manifest, or that nothing does",
+                why.Why,
+                errors=(DigestInvalid, BlobUnknown),
                 needs="admin",
             )
         },
@@ -181,7 +225,8 @@ def _demand(edge: Edge, caller: Caller, route: Route, operation: Operation, repo
 def _parts(segments: list[str]) -> tuple[tuple[str, ...], str | None, str]:
     """A path's shape, the repository's name, and the item behind its kind."""
     if "-" not in segments[4:]:
-        return tuple(segments), None, ""
+        shape = (*segments[:-1], "{}")
+        return (shape, None, segments[-1]) if shape in _BY_SHAPE and segments[-1] else (tuple(segments), None, "")
     end = segments.index("-", 4)
     kind, item = segments[end + 1 : end + 2], segments[end + 2 :]
     shape = (*segments[:4], "{}", "-", *kind, *("{}" if part else "" for part in item))
