@@ -48,7 +48,7 @@ class House:
         self.blobs = Blobs(self.content, HOUR)
         self.manifests = Manifests(self.content, self.names, limit=4 << 20, lease=HOUR, sparse=sparse)
         self.referrers = Referrers(self.database, self.manifests)
-        self.repositories = Repositories(self.database)
+        self.repositories = Repositories(self.database, self.names)
 
     def new_uploads(self, lifetime: int = HOUR) -> Uploads:
         """Another process's view of the same uploads: it shares nothing in memory with the first."""

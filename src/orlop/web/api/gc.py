@@ -12,6 +12,7 @@ from msgspec import Meta
 from orlop.app import App
 from orlop.database import audit
 from orlop.domain.errors import Busy, OrlopError
+from orlop.maintenance import preview
 from orlop.maintenance.run import LAST, RUNNING, Run, Totals, read
 from orlop.maintenance.turn import COLLECTION, is_taken
 from orlop.web.answers import Answer
@@ -51,12 +52,6 @@ class State(msgspec.Struct):
     last: Annotated[Collection | None, Meta(description="The run that ended last")]
 
 
-class Started(msgspec.Struct):
-    """A collection has begun."""
-
-    started: bool
-
-
 class Doomed(msgspec.Struct):
     repository: str
     digest: str
@@ -71,7 +66,6 @@ class Blob(msgspec.Struct):
 class Preview(msgspec.Struct):
     """What a collection would take away now. Sizes in bytes."""
 
-    dry_run: bool
     manifests: Annotated[list[Doomed], Meta(description="The first thousand")]
     manifest_count: int
     blobs: Annotated[list[Blob], Meta(description="The first thousand, manifests' content among them")]
@@ -79,6 +73,13 @@ class Preview(msgspec.Struct):
     bytes: int
     leased_blobs: Annotated[int, Meta(description="Blobs that nothing but a lease keeps")]
     leased_bytes: int
+
+
+class Begun(msgspec.Struct):
+    """What came of a request for a collection."""
+
+    started: bool
+    preview: Annotated[Preview | None, Meta(description="With `dry_run`")]
 
 
 async def get(call: Call) -> Answer:
@@ -89,23 +90,24 @@ async def start(call: Call) -> Answer:
     app = call.edge.app
     if dry_run(call.target):
         found = await call.edge.call(app.collection.preview)
-        return call.done(
-            Preview(
-                True,
-                [Doomed(*manifest) for manifest in found.manifests],
-                found.manifest_count,
-                [Blob(*blob) for blob in found.blobs],
-                found.blob_count,
-                found.size,
-                found.leased_count,
-                found.leased_size,
-            )
-        )
+        return call.done(Begun(False, _preview(found)))
     await call.edge.call(_demand_idle, app)
     await call.edge.call(app.database.write, lambda connection: audit.add(connection, call.caller, "collection.start"))
     task = asyncio.ensure_future(call.edge.maintain(app.collection.whole))
     task.add_done_callback(_tell)
-    return call.done(Started(True))
+    return call.done(Begun(True, None))
+
+
+def _preview(found: preview.Preview) -> Preview:
+    return Preview(
+        manifests=[Doomed(*manifest) for manifest in found.manifests],
+        manifest_count=found.manifest_count,
+        blobs=[Blob(*blob) for blob in found.blobs],
+        blob_count=found.blob_count,
+        bytes=found.size,
+        leased_blobs=found.leased_count,
+        leased_bytes=found.leased_size,
+    )
 
 
 def _demand_idle(app: App) -> None:

@@ -141,7 +141,7 @@ ROUTES = (
             "POST": Operation(
                 gc.start,
                 "Begin a collection; with dry_run, list what one would take away",
-                gc.Started | gc.Preview,
+                gc.Begun,
                 (DRY_RUN,),
                 (Busy, StorageFull),
                 needs="admin",
