@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orlop.config import ConfigurationError, FreeFloor, Settings, check_exposure, load, load_with_origins, sources
 from orlop.config.fields import FIELDS, VARIABLES
-from orlop.config.kinds import Choice, Duration, Flag, Floor, Listen, Number, Size, Texts
+from orlop.config.kinds import Choice, Duration, Flag, Floor, Listen, Number, Retentions, Size, Texts
 from orlop.config.show import as_toml, shown
 
 NO_FILE = {"ORLOP_CONFIG": ""}
@@ -256,12 +256,48 @@ def test_an_open_registry_is_served_on_loopback(listen: str) -> None:
     check_exposure(load(None, NO_FILE, {"listen": listen}))
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('retention = "30d"', "is no rule: write PATTERN untagged AGE"),
+        ("retention = 3", r"must be tables: write \[\[retention\]\]"),
+        ("[[retention]]\nrepositories = 'a'", "a rule lacks untagged"),
+        ("[[retention]]\nuntagged = '1d'", "a rule lacks repositories"),
+        ("[[retention]]\nrepositories = 'a'\nuntaged = '1d'", "has repositories and untagged, but no untaged"),
+        ("[[retention]]\nrepositories = 'A'\nuntagged = '1d'", "is no pattern"),
+        ("[[retention]]\nrepositories = 3\nuntagged = '1d'", "must be text"),
+        ("[[retention]]\nrepositories = '{account}/**'\nuntagged = '1d'", "is nobody's"),
+        ("[[retention]]\nrepositories = 'a'\nuntagged = '0s'", "write never for what is to stay"),
+        ("[[retention]]\nrepositories = 'a'\nuntagged = 'soon'", "retention"),
+        ("[retention]\nrepositories = 'a'\nuntagged = '1d'", "retention"),
+    ],
+)
+def test_a_rule_of_retention_that_is_none_is_refused_with_its_line(tmp_path: Path, text: str, problem: str) -> None:
+    file = tmp_path / "orlop.toml"
+    file.write_text(f'data = "x"\n{text}\n')
+    with pytest.raises(ConfigurationError, match=problem) as refusal:
+        load(file, NO_FILE, {})
+    assert f"{file}:" in str(refusal.value)
+
+
+def test_rules_of_retention_are_tables_or_texts(tmp_path: Path) -> None:
+    file = tmp_path / "orlop.toml"
+    file.write_text(
+        '[[retention]]\nrepositories = "ci/**"\nuntagged = "30d"\n'
+        '[[retention]]\nrepositories = "**"\nuntagged = "never"'
+    )
+    in_file = load(file, NO_FILE, {}).retention
+    assert [(rule.pattern.text, rule.untagged) for rule in in_file] == [("ci/**", 30 * 86400), ("**", None)]
+    assert load(None, {**NO_FILE, "ORLOP_RETENTION": "ci/** untagged 30d; ** untagged never"}, {}).retention == in_file
+
+
 SAMPLES = {
     "public_url": ["", "https://r.example.com", "http://[::1]:5000"],
     "storage.url": ["", "memory:", "file:/a b", 'file:"quoted"\\'],
     "database.url": ["", "sqlite:/a b.db", "sqlite:ü\x7f#.db"],
     "access.rules": ["anyone may pull on **", "group:a may push, delete on {account}/x-*"],
     "access.service": ["", "registry.example.com:5000"],
+    "retention": ["ci/** untagged 30d", "** untagged never", {"repositories": "a/*", "untagged": "1h"}],
     "trusted_proxies": ["10.0.0.0/8", "::1", "192.0.2.1"],
 }
 
@@ -277,7 +313,7 @@ def values(key: str) -> st.SearchStrategy[Any]:
         return st.integers(kind.smallest, kind.largest)
     if isinstance(kind, Duration):
         return st.integers(1, 10**9 if kind.longest is None else int(kind.longest * 1000)).map(lambda n: n / 1000)
-    if isinstance(kind, Texts):
+    if isinstance(kind, Texts | Retentions):
         return st.lists(st.sampled_from(SAMPLES[key]))
     if isinstance(kind, Floor):
         return st.one_of(st.integers(0, 1 << 50), st.integers(0, 100).map(lambda n: f"{n}%"))

@@ -150,11 +150,11 @@ class Settings(msgspec.Struct, frozen=True):
     """A file with the password of the first admin, `admin`, who is made at the start where there is no account."""
     trusted_proxies: Annotated[tuple[str, ...], Networks()] = ()
     """Addresses or networks of proxies whose `X-Forwarded-For`, `-Proto` and `-Host` count. Default: nobody's do."""
+    retention: Annotated[tuple[Retention, ...], Retentions()] = ()
+    """How long untagged manifests stay, by repository: the first rule that matches counts. Default: for ever."""
     storage: StorageSettings = StorageSettings()
     database: DatabaseSettings = DatabaseSettings()
     access: AccessSettings = AccessSettings()
-    retention: Annotated[tuple[Retention, ...], Retentions()] = ()
-    """How long untagged manifests stay, by repository: the first rule that matches counts. Default: for ever."""
     audit: AuditSettings = AuditSettings()
     gc: GcSettings = GcSettings()
     log: LogSettings = LogSettings()

@@ -9,10 +9,12 @@ from orlop.database import (
     accounts,
     audit,
     blobs,
+    garbage,
     leases,
     manifests,
     outbox,
     progress,
+    reasons,
     repositories,
     tags,
     tokens,
@@ -22,6 +24,8 @@ from orlop.database.connection import Connection, SqliteConnection
 from orlop.database.engine import Database
 from orlop.domain.name import Tag
 from tests.unit.database.content import CALLER, NAME, digest, values
+
+BLOB = garbage.Blob(1, digest(""), 0, 0, False, False)
 
 HOT: dict[str, Callable[[Connection], object]] = {
     "blobs.held": lambda c: blobs.held(c, NAME, digest("")),
@@ -78,6 +82,21 @@ HOT: dict[str, Callable[[Connection], object]] = {
     "uploads.advance": lambda c: uploads.advance(c, "", 0, "", 0),
     "uploads.end": lambda c: uploads.end(c, ""),
     "uploads.expired": uploads.expired,
+    "garbage.page_of_blobs": lambda c: garbage.page_of_blobs(c, 0, 10, 0),
+    "garbage.page_in": lambda c: garbage.page_in(c, "condemned", 0, 10, 0),
+    "garbage.condemn": lambda c: garbage.condemn(c, BLOB, 0),
+    "garbage.hand_over": lambda c: garbage.hand_over(c, BLOB, 0),
+    "garbage.note_removed": lambda c: garbage.note_removed(c, BLOB, 0),
+    "garbage.forget": lambda c: garbage.forget(c, BLOB),
+    "garbage.raise_generation": lambda c: garbage.raise_generation(c, BLOB, 0),
+    "garbage.page_of_links": lambda c: garbage.page_of_links(c, (0, 0), 10, 0),
+    "garbage.unlink": lambda c: garbage.unlink(c, garbage.Link(1, 1, digest(""), False), 0),
+    "garbage.page_of_manifests": lambda c: garbage.page_of_manifests(c, 1, after="", count=10, now=0, age=0),
+    "garbage.is_releasable": lambda c: garbage.is_releasable(c, 1, 1, now=0, age=0),
+    "garbage.page_of_repositories": lambda c: garbage.page_of_repositories(c, "", 10),
+    "garbage.empty_repositories": lambda c: garbage.empty_repositories(c, "", 10),
+    "reasons.naming": lambda c: reasons.naming(c, digest(""), 10),
+    "reasons.being": lambda c: reasons.being(c, digest(""), 10),
     "outbox.done": lambda c: outbox.done(c, [outbox.Entry(1, "", "", "")]),
 }
 
