@@ -101,6 +101,8 @@ def open_app(settings: Settings) -> Iterator[App]:
         _check_mode(settings, storage, had_accounts=had_accounts)
         app = App(settings, storage, database, access_is_new=not had_accounts)
         _catch_up(app)
+        with contextlib.suppress(OSError, OrlopError):
+            app.clock.now()  # seen before the first promise is made, so that a clock that is set later is noticed
         yield app
         _catch_up(app)
 

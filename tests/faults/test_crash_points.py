@@ -102,6 +102,7 @@ def kill_at_each(points: list[Point], folder: Path) -> Iterator[Point]:
 
 
 def test_nothing_is_lost_at_some_call(points: list[Point], memory: Path) -> None:
+    """B01."""
     seed = secrets.token_hex(4)
     print(f"seed {seed}")
     chosen = random.Random(seed).sample(points, 3)

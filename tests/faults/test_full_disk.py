@@ -170,7 +170,7 @@ def test_uploads_at_once_share_what_room_there_is(place: Place) -> None:
 
 @pytest.mark.parametrize("leave", [0, 100_000])
 def test_a_disk_with_no_room_at_all(place: Place, leave: int) -> None:
-    """Not even the database can grow: whatever cannot be done is refused, and nothing that was there is lost."""
+    """B02: not even the database can grow: whatever cannot be done is refused, and nothing that was there is lost."""
     ballast = fill(place.folder, leave)
     blob, manifest = random_bytes(1000), encode(place.image.document | {"annotations": {"new": "one"}})
     deadline = time.monotonic() + 60

@@ -115,6 +115,7 @@ def fail_at_each(scene: Scene, points: list[Point], error: str) -> int:
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_some_call_fails(scene: Scene, error: str) -> None:
+    """B21, as far as it goes for a disk."""
     seed = secrets.token_hex(4)
     print(f"seed {seed}")
     points = [point for point in scene.points() if point.call in ERRORS[error]]

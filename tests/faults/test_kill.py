@@ -80,17 +80,19 @@ class Rounds:
 
 
 def test_nothing_acknowledged_is_lost_in_5_kills(memory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """B01."""
     kill_again_and_again(5, 1.0, memory / "data", capsys)
 
 
 @pytest.mark.full
 @pytest.mark.timeout(1800)
 def test_nothing_acknowledged_is_lost_in_50_kills(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """B01."""
     kill_again_and_again(50, 2.0, tmp_path / "data", capsys)
 
 
 def kill_again_and_again(rounds: int, longest: float, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """B01: every fact that a client was told holds after each kill, and after a rebuild from the tree alone."""
+    """Every fact that a client was told holds after each kill, and after a rebuild from the tree alone."""
     seed = secrets.token_hex(4)
     kills = Rounds(data, longest, seed)
     try:

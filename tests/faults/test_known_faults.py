@@ -1,4 +1,4 @@
-"""What has gone wrong in other registries, tried on this one. The numbers name the faults in the tests' docstrings."""
+"""What has gone wrong in other registries, tried on this one. docs/faults.md says where each was seen."""
 
 import contextlib
 import json

@@ -39,6 +39,7 @@ def pieces(piece: bytes, count: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_uploads_of_64_mib_add_little(memory: Path, framing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """B34, on a disk."""
     folder = memory if shutil.disk_usage(memory).free > 2 * UPLOADS * 64 * MIB else memory.parent
     upload_at_once(folder / "data", 64, framing, capsys)
 
@@ -51,7 +52,7 @@ def test_uploads_of_256_mib_add_little(tmp_path: Path, framing: str, capsys: pyt
 
 
 def upload_at_once(data: Path, size: int, framing: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """B34 on disk: so many uploads of `size` MiB."""
+    """So many uploads of `size` MiB."""
     piece = random_bytes(MIB)
     digest = digest_of(piece * size)
     with OrlopServer(data, LOG_LEVEL="warning") as server:

@@ -178,6 +178,7 @@ def test_a_database_older_than_the_store(store: Store) -> None:
 
 
 def test_a_newer_schema(store: Store) -> None:
+    """B48."""
     store.change("UPDATE alembic_version SET version_num = '9999'")
     line = refusal(store.data)
     assert "schema 9999, newer than this version's" in line
@@ -187,6 +188,7 @@ def test_a_newer_schema(store: Store) -> None:
 
 @pytest.mark.parametrize("left", ["nothing", "an empty file", "empty tables"])
 def test_an_empty_database_beside_a_full_store(store: Store, memory: Path, left: str) -> None:
+    """B20."""
     for path in store.data.glob("orlop.db*"):
         path.unlink()
     if left == "an empty file":

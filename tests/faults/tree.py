@@ -1,5 +1,6 @@
 """What lies in the store's folder."""
 
+import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,9 +21,14 @@ def wait_until_tidy(store: Path, locations: Iterable[str] = (), *, unheard: int 
 
 
 def unfinished(store: Path) -> list[Path]:
-    return [path for path in (store / ".tmp").rglob("*") if path.is_file()]
+    return _files(store / ".tmp")
 
 
 def uploads(store: Path) -> set[str]:
     """The ids of those that hold something."""
-    return {path.parent.name for path in (store / "uploads").glob("*/*")}
+    return {path.parent.name for path in _files(store / "uploads")}
+
+
+def _files(folder: Path) -> list[Path]:
+    """Also while a server removes some."""
+    return [Path(where) / name for where, _, names in os.walk(folder) for name in names]

@@ -44,7 +44,7 @@ def at_once(repository: Repository, count: int, work: Callable[[Repository, int]
 @meets("upload-02", "beyond-concurrency")
 @pytest.mark.parametrize(("count", "size"), [(200, 1000), (200, 200 * KIB), (20, 3 * MIB)])
 def test_two_hundred_clients_push_one_blob(repository: Repository, count: int, size: int) -> None:
-    """Whoever finishes gets 201, and no loser takes the winner's bytes away."""
+    """B17: whoever finishes gets 201, and no loser takes the winner's bytes away."""
     content = random_bytes(size)
     digest = digest_of(content)
 
@@ -66,6 +66,7 @@ def test_two_hundred_clients_push_one_blob(repository: Repository, count: int, s
 
 @meets("beyond-concurrency")
 def test_clients_that_give_up_take_nothing_from_those_that_finish(repository: Repository) -> None:
+    """B17."""
     content = random_bytes(600 * KIB)
     digest = digest_of(content)
 
@@ -102,6 +103,7 @@ def test_clients_push_one_blob_to_many_repositories(repository: Repository) -> N
 
 @meets("beyond-concurrency")
 def test_clients_push_one_manifest(repository: Repository) -> None:
+    """B17."""
     document = repository.new_image()
     content = encode(document)
     results = at_once(
@@ -135,7 +137,7 @@ def test_a_tag_that_many_push_holds_one_of_theirs(repository: Repository) -> Non
 
 @meets("beyond-concurrency")
 def test_reads_of_a_tag_never_go_back(repository: Repository) -> None:
-    """One client pushes in turn; every other sees what it pushes in that order."""
+    """B44: one client pushes in turn; every other sees what it pushes in that order."""
     document = repository.new_image()
     contents = [encode({**document, "annotations": {"n": str(number)}}) for number in range(80)]
     order = {digest_of(content): number for number, content in enumerate(contents)}
@@ -163,6 +165,7 @@ def test_reads_of_a_tag_never_go_back(repository: Repository) -> None:
 
 @meets("beyond-concurrency")
 def test_a_tag_that_moves_while_its_old_manifest_is_deleted_is_not_lost(repository: Repository) -> None:
+    """B13."""
     for round_number in range(15):
         old = repository.push_image("v1")
         document = repository.new_image(annotations={"round": str(round_number)})
@@ -179,7 +182,7 @@ def test_a_tag_that_moves_while_its_old_manifest_is_deleted_is_not_lost(reposito
 
 @meets("beyond-concurrency")
 def test_a_manifest_is_never_taken_without_its_blobs(repository: Repository) -> None:
-    """While one client pushes it, another takes a layer away: one of the two is refused."""
+    """B28: while one client pushes it, another takes a layer away: one of the two is refused."""
     repository.push_blob(EMPTY_JSON)
     for _ in range(20):
         layer = random_bytes(50)

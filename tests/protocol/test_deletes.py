@@ -61,6 +61,7 @@ def test_deleting_in_a_repository_that_does_not_exist_is_404(repository: Reposit
 @meets("delete-blob-01", "delete-blob-02", "delete-blob-03", "newest-14")
 @pytest.mark.parametrize("size", [0, 100, 100_000])
 def test_a_deleted_blob_is_gone_from_this_repository_only(repository: Repository, size: int) -> None:
+    """B14."""
     content = random_bytes(size)
     other = repository.sibling()
     for each in (repository, other):
@@ -104,6 +105,7 @@ def test_a_blob_that_a_manifest_needs_is_kept_naming_it(repository: Repository) 
 
 @meets("beyond-needed")
 def test_a_manifest_that_an_index_needs_is_kept_naming_it(repository: Repository) -> None:
+    """B09."""
     child = repository.push_image("child")
     inner = repository.push_manifest(index([child.descriptor()]))
     outer = repository.push_manifest(index([inner.descriptor()]), "v1")
@@ -134,6 +136,7 @@ def test_an_index_elsewhere_keeps_nothing_here(repository: Repository) -> None:
 
 
 def test_what_was_deleted_can_be_pushed_again(repository: Repository) -> None:
+    """B14."""
     for _ in range(3):
         pushed = repository.push_image("v1")
         layer = pushed.document["layers"][0]["digest"]

@@ -39,6 +39,7 @@ def digest() -> str:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_a_blob_of_more_than_four_gibibytes(data: Path, digest: str, framing: str) -> None:
+    """B35."""
     with OrlopServer(data=data) as server, Client(address_of(server)) as client:
         repository = Repository(client)
         location = repository.start()

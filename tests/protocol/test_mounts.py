@@ -60,7 +60,7 @@ def test_a_mounted_blob_stays_when_its_source_loses_it(repository: Repository) -
     [None, "absent", "absent/repository", "UPPER", "..", "a//b", "", "%00", "a%0ab", "..%2f..%2f", "a" * 300, "%d9%a1"],
 )
 def test_what_cannot_be_mounted_is_uploaded(repository: Repository, source: str | None) -> None:
-    """The answer is the same whether the source is unknown, malformed, or does not hold the blob."""
+    """B41: the answer is the same whether the source is unknown, malformed, or does not hold the blob."""
     content = random_bytes(100)
     digest = digest_of(content)
     answer = repository.request(

@@ -27,7 +27,7 @@ def killed(server: OrlopServer) -> None:
 @meets("beyond-restart")
 @pytest.mark.parametrize("end", [stopped, killed])
 def test_uploads_go_on_after_a_restart(data: Path, end: End) -> None:
-    """In their middle, and at their end, where only the digest is to be said; those that were cancelled do not."""
+    """B25: in their middle, and at their end, where only the digest is to be said; those that were cancelled do not."""
     contents = [(random_bytes(size), name) for size in (10, 70_000, 3 * MIB) for name in ("sha256", "sha512")]
     whole = [random_bytes(500 * KIB) for _ in range(3)]
     server = OrlopServer(data=data).start()
@@ -95,6 +95,7 @@ def held(client: Client, location: str) -> int:
 @meets("beyond-restart")
 @pytest.mark.parametrize("end", [stopped, killed])
 def test_what_was_acknowledged_is_there_after_a_restart(data: Path, end: End) -> None:
+    """B01."""
     server = OrlopServer(data=data).start()
     with Client(address_of(server)) as client:
         repository, other = Repository(client, "a/b"), Repository(client, "c")

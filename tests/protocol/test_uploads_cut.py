@@ -41,6 +41,7 @@ def settled(repository: Repository, location: str) -> int:
 def test_a_cut_patch_is_resumed_at_the_range_that_is_told(
     repository: Repository, size: int, sent: int, framing: str, end: str
 ) -> None:
+    """B24."""
     content = random_bytes(size)
     location = repository.start()
     with repository.client.connect() as connection:
@@ -78,7 +79,7 @@ def test_what_was_told_before_the_cut_is_kept(repository: Repository, sent: int,
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 @pytest.mark.parametrize("of", ["whole", "prefix"])
 def test_a_cut_put_finishes_nothing(repository: Repository, size: int, sent: int, framing: str, of: str) -> None:
-    """Neither under the digest of the whole nor under that of what arrived."""
+    """B26: neither under the digest of the whole nor under that of what arrived."""
     content = random_bytes(size)
     digest = digest_of(content if of == "whole" else content[:sent])
     location = repository.start()

@@ -16,6 +16,7 @@ from tests.servers import OrlopServer
 @meets("cancel-01", "newest-02", "error-blob-upload-unknown")
 @pytest.mark.parametrize("size", [0, 100, 100 * KIB, MIB])
 def test_a_cancelled_upload_is_204_and_then_404(repository: Repository, size: int) -> None:
+    """B40."""
     content = random_bytes(size)
     location = repository.start()
     if size:
@@ -96,6 +97,7 @@ def test_an_upload_belongs_to_its_repository(repository: Repository) -> None:
 
 
 def test_an_upload_makes_no_repository(registry: Client, repository: Repository) -> None:
+    """B23."""
     repository.push_blob(random_bytes(10))
     repository.start()
     assert repository.get("tags/list").codes == ["NAME_UNKNOWN"]
@@ -104,7 +106,7 @@ def test_an_upload_makes_no_repository(registry: Client, repository: Repository)
 
 @meets("cancel-02")
 def test_an_upload_that_is_left_alone_ends_and_one_that_goes_on_does_not(data: Path) -> None:
-    """Its time begins anew with every chunk."""
+    """B22: its time begins anew with every chunk."""
     with OrlopServer(data=data, LIMITS_UPLOAD_LIFETIME="1s") as server, Client(address_of(server)) as client:
         repository = Repository(client)
         left, kept = repository.start(), repository.start()

@@ -204,6 +204,10 @@ _OLD = Statement(
             manifests.c.repository_id == bindparam("repository_id"),
             manifests.c.id <= bindparam("newest"),
             ~exists().where(tags.c.manifest_id == manifests.c.id),
+            ~exists().where(
+                manifest_references.c.digest == manifests.c.digest,
+                manifest_references.c.repository_id == manifests.c.repository_id,
+            ),
         )
         .order_by(manifests.c.digest)
         .limit(bindparam("count"))
@@ -321,7 +325,7 @@ def referrers(
 
 
 def untagged(connection: Connection, repository_id: int, newest: int, count: int) -> list[tuple[int, str]]:
-    """Row ids and digests of up to `count` manifests without a tag, of that row id or an older one."""
+    """Row ids and digests of up to `count` manifests of that row id or an older one that no tag and no index keeps."""
     rows = connection.all(_OLD, repository_id=repository_id, newest=newest, count=count)
     return [(row[0], row[1]) for row in rows]
 

@@ -73,8 +73,9 @@ class Repositories:
     def delete(self, caller: Caller, name: RepositoryName, *, dry_run: bool = False) -> Contents:
         """Deletes the repository with all that it held at this moment, else RepositoryUnknown; what that was.
 
-        What is pushed to it meanwhile stays. Up to BATCH tags and manifests go in one commit, more in several, the tags
-        first: a process that dies between two of them leaves the rest as it was. Space is freed by collection.
+        What is pushed to it meanwhile stays, with what it holds. Up to BATCH tags and manifests go in one commit, more
+        in several: the tags first, then each index before what it holds. So a process that dies between two of them
+        leaves what is left whole. Space is freed by collection.
         """
         with self._database.snapshot() as connection:
             repository_id = repositories.find_known(connection, name)
@@ -104,10 +105,12 @@ def _delete_some(
     for tag in tags.on_old(connection, repository_id, contents.newest, BATCH):
         tags.remove(connection, caller, repository_id, tag)
         changes.append((outbox.add(connection, "tag", name, tag), None))
-    left = BATCH - len(changes)
-    for manifest_id, digest in manifests.untagged(connection, repository_id, contents.newest, left) if left else []:
-        manifests.remove(connection, repository_id, manifest_id, digest, release=False)
-        changes.append((outbox.add(connection, "manifest", name, digest), None))
+    while len(changes) < BATCH and (
+        found := manifests.untagged(connection, repository_id, contents.newest, BATCH - len(changes))
+    ):
+        for manifest_id, digest in found:
+            manifests.remove(connection, repository_id, manifest_id, digest, release=False)
+            changes.append((outbox.add(connection, "manifest", name, digest), None))
     ended = len(changes) < BATCH
     if ended:
         repositories.drop(connection, repository_id)
