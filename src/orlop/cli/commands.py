@@ -32,6 +32,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
     },
     KEEP: {
         "rebuild": Entry("orlop.cli.rebuild:command", "Make the database again from the stored content."),
+        "scrub": Entry("orlop.cli.scrub:command", "Check all content, and repair what is damaged."),
         "storage": Entry("orlop.cli.storage:command", "Test the configured storage."),
     },
     ACCESS: {

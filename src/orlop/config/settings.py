@@ -74,6 +74,13 @@ class AuditSettings(msgspec.Struct, frozen=True):
     """How many are kept; older ones go. About 300 bytes each."""
 
 
+class ScrubSettings(msgspec.Struct, frozen=True):
+    """`orlop scrub`."""
+
+    rate: Annotated[int, Size(0, 1 << 40)] = 64 << 20
+    """How many bytes of the store a scrub reads a second, 0 for as many as it can."""
+
+
 class LogSettings(msgspec.Struct, frozen=True):
     """What is written to standard error."""
 
@@ -143,6 +150,7 @@ class Settings(msgspec.Struct, frozen=True):
     database: DatabaseSettings = DatabaseSettings()
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
+    scrub: ScrubSettings = ScrubSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     tls: TlsSettings = TlsSettings()

@@ -17,6 +17,13 @@ _PENDING = Statement(
     )
 )
 _DONE = Statement(lambda _: delete(outbox).where(outbox.c.id == bindparam("entry")))
+_HOLDS = Statement(
+    lambda _: select(outbox.c.id).where(
+        outbox.c.kind == bindparam("kind"),
+        outbox.c.repository == bindparam("repository"),
+        outbox.c.name == bindparam("name"),
+    )
+)
 _COUNT = Statement(lambda _: select(func.count()).select_from(outbox))
 
 
@@ -38,6 +45,11 @@ def add(connection: Connection, kind: str, repository: str, name: str) -> Entry:
 def pending(connection: Connection, count: int) -> list[Entry]:
     """The oldest entries."""
     return [Entry(*row) for row in connection.all(_PENDING, count=count)]
+
+
+def holds(connection: Connection, kind: str, repository: str, name: str) -> bool:
+    """Whether the name's object may differ from its row. Reads the whole outbox, which is short."""
+    return connection.one(_HOLDS, kind=kind, repository=repository, name=name) is not None
 
 
 def done(connection: Connection, entries: list[Entry]) -> None:
