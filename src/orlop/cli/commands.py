@@ -34,6 +34,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "gc": Entry("orlop.cli.gc:command", "Take away what nothing keeps."),
         "why": Entry("orlop.cli.why:command", "Show what keeps a blob or manifest."),
         "rebuild": Entry("orlop.cli.rebuild:command", "Make the database again from the stored content."),
+        "scrub": Entry("orlop.cli.scrub:command", "Check all content, and repair what is damaged."),
         "storage": Entry("orlop.cli.storage:command", "Test the configured storage."),
     },
     ACCESS: {

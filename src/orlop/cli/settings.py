@@ -22,6 +22,9 @@ _OPTIONS = {
     "database.url": click.option(
         "--database", "database_url", metavar="URL", help="The database, if not DIR/orlop.db."
     ),
+    "scrub.rate": click.option(
+        "--rate", "scrub_rate", metavar="SIZE", help="Bytes that are read a second, 0 for any number.  [default: 64MiB]"
+    ),
     "allow_anonymous_push": click.option(
         "--allow-anonymous-push",
         is_flag=True,

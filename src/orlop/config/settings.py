@@ -85,6 +85,13 @@ class GcSettings(msgspec.Struct, frozen=True):
     """How many blobs, manifests and the like a collection takes away a second; 0: as many as it can."""
 
 
+class ScrubSettings(msgspec.Struct, frozen=True):
+    """`orlop scrub`."""
+
+    rate: Annotated[int, Size(0, 1 << 40)] = 64 << 20
+    """How many bytes of the store a scrub reads a second, 0 for as many as it can."""
+
+
 class LogSettings(msgspec.Struct, frozen=True):
     """What is written to standard error."""
 
@@ -157,6 +164,7 @@ class Settings(msgspec.Struct, frozen=True):
     access: AccessSettings = AccessSettings()
     audit: AuditSettings = AuditSettings()
     gc: GcSettings = GcSettings()
+    scrub: ScrubSettings = ScrubSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     tls: TlsSettings = TlsSettings()

@@ -69,6 +69,11 @@ class Manifest(NamedTuple):
             yield "manifest", child
 
 
+def is_foreign(media_type: str) -> bool:
+    """Whether content of that type is kept elsewhere."""
+    return "nondistributable" in media_type or ".foreign." in media_type
+
+
 def parse_manifest(content: bytes, content_type: str) -> Manifest:
     """The manifest in `content`, pushed as `content_type` (empty where the client named none).
 
@@ -149,8 +154,7 @@ def _descriptor(item: object, where: str) -> Descriptor:
     if platform is not None and not isinstance(platform, dict):
         raise ManifestInvalid(f"{where}.platform must be an object")
     _annotations(item.get("annotations"), where)
-    foreign = "nondistributable" in media_type or ".foreign." in media_type
-    return Descriptor(media_type, _digest(item.get("digest"), where), size, foreign, platform)
+    return Descriptor(media_type, _digest(item.get("digest"), where), size, is_foreign(media_type), platform)
 
 
 def _digest(text: object, where: str) -> Digest:

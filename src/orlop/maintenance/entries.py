@@ -54,11 +54,15 @@ class Entries:
         record = blobs.record(self._database.reader(), digest)
         if record is None:
             raise ManifestInvalid("its content is missing in the store")
-        content = self._storage.get_content(self._storage.blob_path(digest, record.generation))
+        return self.parse(name, digest, media_type, record.generation, int(entry.modified * 1000))
+
+    def parse(self, name: RepositoryName, digest: Digest, media_type: str, generation: int, at: int) -> Found:
+        """The manifest of the content under that key, else UNREADABLE."""
+        content = self._storage.get_content(self._storage.blob_path(digest, generation))
         if Digest.of(content, digest.algorithm) != digest:
             raise ManifestInvalid("its content is damaged")
         manifest = parse_manifest(content, media_type)
-        return Found(name, digest, manifest, len(content), self._platforms(manifest), int(entry.modified * 1000))
+        return Found(name, digest, manifest, len(content), self._platforms(manifest), at)
 
     def record(self, connection: Connection, found: Found) -> None:
         """Records the manifest, and that its repository holds what it names of what there is."""

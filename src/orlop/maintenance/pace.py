@@ -31,5 +31,10 @@ class Pace:
         if self._stop.wait(pause) if pause > 0 else self._stop.is_set():
             raise Stopped
 
+    def pause(self, seconds: float) -> None:
+        """Waits. Stopped."""
+        if self._stop.wait(seconds):
+            raise Stopped
+
     def stop(self) -> None:
         self._stop.set()

@@ -120,15 +120,18 @@ class Names:
         return None
 
     def _current(self, entry: Entry) -> str | None:
-        connection: Connection = self._database.reader()
-        name = RepositoryName(entry.repository)
-        if entry.kind == "tag":
-            return tags.current(connection, name, Tag(entry.name))
-        found = manifests.by_digest(connection, name, Digest(entry.name))
-        return found.media_type if found else None
+        return current(self._database.reader(), entry.kind, entry.repository, entry.name)
 
     def _path(self, entry: Entry) -> str:
         namespace, repository = split_name(entry.repository)
         if entry.kind == "tag":
             return self._storage.tag_path(namespace, repository, entry.name)
         return self._storage.manifest_entry_path(namespace, repository, Digest(entry.name))
+
+
+def current(connection: Connection, kind: str, repository: str, name: str) -> str | None:
+    """What the object of a name must say, by its row; None where it has none."""
+    if kind == "tag":
+        return tags.current(connection, RepositoryName(repository), Tag(name))
+    found = manifests.by_digest(connection, RepositoryName(repository), Digest(name))
+    return found.media_type if found else None
