@@ -31,6 +31,8 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "tag": Entry("orlop.cli.tag:command", "List or delete the tags of a repository."),
     },
     KEEP: {
+        "backup": Entry("orlop.cli.backup:command", "Back up the registry into a folder."),
+        "restore": Entry("orlop.cli.restore:command", "Make a registry of a backup."),
         "rebuild": Entry("orlop.cli.rebuild:command", "Make the database again from the stored content."),
         "storage": Entry("orlop.cli.storage:command", "Test the configured storage."),
     },
