@@ -2,6 +2,7 @@
 
 import os
 import time
+from itertools import chain, count
 from pathlib import Path
 
 from orlop.domain.errors import StoreRefused
@@ -16,7 +17,7 @@ def stamp() -> str:
 
 def put_database_aside(path: Path, reason: str, at: str) -> Path | None:
     """Renames a database that nobody has open to `NAME.before-REASON-AT`; None where there is none."""
-    kept = path.with_name(f"{path.name}.before-{reason}-{at}")
+    kept = _free_name(path, reason, at)
     found = False
     # The database first: without its log it would be taken for an older one.
     for suffix in ("", *BESIDE):
@@ -29,7 +30,7 @@ def put_database_aside(path: Path, reason: str, at: str) -> Path | None:
 
 def put_store_aside(root: Path, reason: str, at: str) -> Path:
     """Renames the folder of a store that nobody has open. StoreRefused: it can't be."""
-    kept = root.with_name(f"{root.name}.before-{reason}-{at}")
+    kept = _free_name(root, reason, at)
     try:
         root.rename(kept)
     except OSError as error:
@@ -48,3 +49,10 @@ def put_store_aside(root: Path, reason: str, at: str) -> Path:
 def remove_database(path: Path) -> None:
     for suffix in ("", *BESIDE, "-journal", ".lock"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _free_name(path: Path, reason: str, at: str) -> Path:
+    """One that nothing has yet, also when two are made in one second."""
+    suffixes = (f"-{number}" for number in count(2))
+    names = (f"{path.name}.before-{reason}-{at}{more}" for more in chain([""], suffixes))
+    return next(kept for kept in map(path.with_name, names) if not kept.exists())

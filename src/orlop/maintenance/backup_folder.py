@@ -111,17 +111,21 @@ class BackupFolder:
             raise BackupRefused(f"{self.path.parent} is not there: make it, or mount the disk") from error
         except FileExistsError as error:
             raise BackupRefused(f"{self.path} is not a folder: choose another") from error
+        self._check_own()
         try:
             with turn(self.path, _LOCK):
                 yield self._begun(store_id, version)
         except Busy as error:
             raise BackupRefused(f"{error} in {self.path}: let it end") from error
 
+    def _check_own(self) -> None:
+        names = {path.name for path in self.path.iterdir()}
+        if DESCRIPTION not in names and (others := sorted(names.difference(_MEANINGLESS))):
+            raise BackupRefused(f"{self.path} holds something else ({others[0]}): choose an empty folder")
+
     def _begun(self, store_id: str, version: str) -> Description | None:
         description = self.read()
         if description is None:
-            if found := sorted(path.name for path in self.path.iterdir() if path.name not in _MEANINGLESS):
-                raise BackupRefused(f"{self.path} holds something else ({found[0]}): choose an empty folder")
             self._write(Description(FORMAT, version, store_id))
             return None
         if description.store_id != store_id:
