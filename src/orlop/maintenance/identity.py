@@ -42,7 +42,9 @@ class Identity(msgspec.Struct, frozen=True):
 def check_unused(storage: Storage) -> None:
     """StoreRefused where the store is in use: it has lost its database, and a new one must not be made beside it."""
     if read(storage) is not None:
-        raise StoreRefused("the database is missing, the store is not: run `orlop rebuild`, or restore the database")
+        raise StoreRefused(
+            "the database is missing, the store is not: run `orlop restore` on a backup, or `orlop rebuild`"
+        )
     if holds_content(storage):
         raise StoreRefused("the store holds content and no orlop.json: run `orlop rebuild`")
 
@@ -63,7 +65,7 @@ def check(storage: Storage, database: Database) -> None:
     if tree.store_id != row.store_id:
         raise StoreRefused("the database is another store's: check storage.url, database.url, or run `orlop rebuild`")
     if tree.mark > row.mark:
-        raise StoreRefused("the database is older than the store: restore a newer one, or run `orlop rebuild`")
+        raise StoreRefused("the database is older than the store: run `orlop restore` on a backup, or `orlop rebuild`")
 
 
 def create(storage: Storage, database: Database, mark: int = 0) -> None:

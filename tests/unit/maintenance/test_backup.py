@@ -107,9 +107,7 @@ def test_the_tree_s_times_are_those_of_the_pushes(data: Path, folder: Path) -> N
         house.database.write(lambda connection: connection.driver.execute("UPDATE tags SET updated_at = 1000500"))
         house.database.write(lambda connection: connection.driver.execute("UPDATE manifests SET pushed_at = 2000500"))
         back_up(house, folder)
-    times = {
-        path.stat().st_mtime for path in (folder / "store" / "repositories").rglob("*") if path.is_file()
-    }
+    times = {path.stat().st_mtime for path in (folder / "store" / "repositories").rglob("*") if path.is_file()}
     assert times == {1000.5, 2000.5}
 
 

@@ -159,9 +159,7 @@ def test_a_restore_that_ends_in_its_middle_is_no_registry_and_goes_on(
     assert newer in [contents(path) for path in kept]
 
 
-def test_what_an_interrupted_restore_of_another_backup_brought_goes(
-    data: Path, folder: Path, tmp_path: Path
-) -> None:
+def test_what_an_interrupted_restore_of_another_backup_brought_goes(data: Path, folder: Path, tmp_path: Path) -> None:
     with registry(data) as house:
         fill(house)
         back_up(house, tmp_path / "first")
