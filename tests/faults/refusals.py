@@ -54,9 +54,9 @@ def explained() -> list[re.Pattern[str]]:
 
 
 def files(folder: Path) -> dict[str, str]:
-    """Digests by path, of everything but the lock, which says who has the folder."""
+    """Digests by path, of everything but locks, which say who has the folder."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("orlop.lock", "orlop.db.lock")
+        if path.is_file() and path.suffix != ".lock"
     }

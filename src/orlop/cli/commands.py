@@ -33,6 +33,8 @@ GROUPS: dict[str, dict[str, Entry]] = {
     KEEP: {
         "gc": Entry("orlop.cli.gc:command", "Take away what nothing keeps."),
         "why": Entry("orlop.cli.why:command", "Show what keeps a blob or manifest."),
+        "backup": Entry("orlop.cli.backup:command", "Back up the registry into a folder."),
+        "restore": Entry("orlop.cli.restore:command", "Make a registry of a backup."),
         "rebuild": Entry("orlop.cli.rebuild:command", "Make the database again from the stored content."),
         "scrub": Entry("orlop.cli.scrub:command", "Check all content, and repair what is damaged."),
         "storage": Entry("orlop.cli.storage:command", "Test the configured storage."),

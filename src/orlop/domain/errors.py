@@ -180,3 +180,9 @@ class StoreRefused(OrlopError):
     """The store or its database cannot be served as it is; the message names the remedy."""
 
     message = "the store cannot be served"
+
+
+class BackupRefused(OrlopError):
+    """A backup cannot be made there, or cannot be restored; the message names the remedy."""
+
+    message = "the backup cannot be used"

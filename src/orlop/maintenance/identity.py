@@ -22,6 +22,10 @@ class FormatUnknown(StoreRefused):
     """A newer version wrote the store. This one must not even rebuild it."""
 
 
+class RestoreUnfinished(StoreRefused):
+    """A restore was interrupted. What is there is a part of a registry, and must not be taken for one."""
+
+
 class Identity(msgspec.Struct, frozen=True):
     """What `orlop.json` says."""
 
@@ -31,13 +35,17 @@ class Identity(msgspec.Struct, frozen=True):
     """A count of commits that the database had reached when this was written."""
     accounts: bool = False
     """Whether the registry ever had accounts."""
+    restoring: bool = False
+    """Whether a restore has begun and not ended: parts of the content may be missing."""
 
 
 def check_unused(storage: Storage) -> None:
     """StoreRefused where the store is in use: it has lost its database, and a new one must not be made beside it."""
     if read(storage) is not None:
-        raise StoreRefused("the database is missing, the store is not: run `orlop rebuild`, or restore the database")
-    if _holds_content(storage):
+        raise StoreRefused(
+            "the database is missing, the store is not: run `orlop restore` on a backup, or `orlop rebuild`"
+        )
+    if holds_content(storage):
         raise StoreRefused("the store holds content and no orlop.json: run `orlop rebuild`")
 
 
@@ -50,14 +58,14 @@ def check(storage: Storage, database: Database) -> None:
         create(storage, database)
         return
     if tree is None:
-        if row.mark > NEW or _holds_content(storage):
+        if row.mark > NEW or holds_content(storage):
             raise StoreRefused("the database describes another store than this one: check storage.url")
         write(storage, Identity(FORMAT, row.store_id, row.mark))  # the first start ended before it did this
         return
     if tree.store_id != row.store_id:
         raise StoreRefused("the database is another store's: check storage.url, database.url, or run `orlop rebuild`")
     if tree.mark > row.mark:
-        raise StoreRefused("the database is older than the store: restore a newer one, or run `orlop rebuild`")
+        raise StoreRefused("the database is older than the store: run `orlop restore` on a backup, or `orlop rebuild`")
 
 
 def create(storage: Storage, database: Database, mark: int = 0) -> None:
@@ -93,7 +101,15 @@ def had_accounts(storage: Storage, database: Database) -> bool:
 
 
 def read(storage: Storage) -> Identity | None:
-    """What the tree says of itself, None where it says nothing. StoreRefused: it cannot be read."""
+    """What the tree says of itself, None where it says nothing. StoreRefused: it cannot be read, or not be used."""
+    identity = read_any(storage)
+    if identity is not None and identity.restoring:
+        raise RestoreUnfinished("a restore into this store was not finished: run `orlop restore` again")
+    return identity
+
+
+def read_any(storage: Storage) -> Identity | None:
+    """`read`, also of a store into which a restore was not finished."""
     try:
         content = storage.get_content(storage.store_path())
     except FileNotFoundError:
@@ -110,10 +126,18 @@ def read(storage: Storage) -> Identity | None:
 
 
 def write(storage: Storage, identity: Identity) -> None:
-    storage.put_content(storage.store_path(), msgspec.json.format(msgspec.json.encode(identity), indent=2) + b"\n")
+    storage.put_content(storage.store_path(), as_bytes(identity))
 
 
-def _holds_content(storage: Storage) -> bool:
+def as_bytes(identity: Identity) -> bytes:
+    """As it stands in the tree."""
+    document = msgspec.to_builtins(identity)
+    if not identity.restoring:
+        del document["restoring"]
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def holds_content(storage: Storage) -> bool:
     return any(_has_objects(storage, folder) for folder in ("blobs", storage.repositories, storage.images))
 
 

@@ -5,7 +5,6 @@ leases, open uploads, and which repository holds a blob that none of its manifes
 """
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -22,6 +21,7 @@ from orlop.domain.digest import Digest
 from orlop.domain.errors import DigestInvalid, NameInvalid, StoreRefused, TagInvalid
 from orlop.domain.name import RepositoryName, Tag
 from orlop.maintenance import identity
+from orlop.maintenance.aside import put_database_aside, remove_database, stamp
 from orlop.maintenance.entries import UNREADABLE, Entries, Found
 from orlop.storage.base import Entry, Storage
 from orlop.storage.layout import join_name, tag_from_segment
@@ -49,6 +49,9 @@ class Progress(NamedTuple):
 class Rebuild:
     """One run. `run` makes a new database beside the old one and then takes its place."""
 
+    reason = "rebuild"
+    """What the old database is kept for, in its new name."""
+
     def __init__(self, storage: Storage, path: Path, lease: int, progress: Callable[[Progress], None]) -> None:
         """`path` of the SQLite file; `lease` in milliseconds for everything that is found."""
         self._storage = storage
@@ -61,12 +64,14 @@ class Rebuild:
         """Rebuilds. The old database is kept beside the new one, under a name that says when."""
         described = self._identity()
         new = self._path.with_name(f"{self._path.name}.rebuilding")
-        _remove_database(new)
+        remove_database(new)
+        self._lay_basis(new)
         prepare(new)
         database = Database(new)
         try:
-            database.write(lambda connection: stores.create(connection, described.store_id, described.mark))
+            self._describe(database, described)
             summary = Summary(self._blobs(database), self._manifests(database), self._tags(database), self._problems)
+            self._drop_rest(database)
             self._drop_uploads()
             identity.write(self._storage, described)
         finally:
@@ -74,11 +79,21 @@ class Rebuild:
         self._replace(new)
         return summary
 
+    def _lay_basis(self, new: Path) -> None:
+        """Puts the database there that the tree's content is added to; by default there is none."""
+
+    def _describe(self, database: Database, described: identity.Identity) -> None:
+        """Makes it the database of this store."""
+        database.write(lambda connection: stores.create(connection, described.store_id, described.mark))
+
+    def _drop_rest(self, database: Database) -> None:
+        """Drops what the tree does not have."""
+
     def _identity(self) -> identity.Identity:
         """The store keeps its id; its mark goes on from where it was, so that an older database stays refused."""
         try:
             known = identity.read(self._storage)
-        except identity.FormatUnknown:
+        except (identity.FormatUnknown, identity.RestoreUnfinished):
             raise
         except StoreRefused:
             known = None
@@ -93,7 +108,7 @@ class Rebuild:
             def unit(connection: Connection, batch: list[tuple[Digest, int, int]] = batch) -> None:
                 for digest, size, generation in batch:
                     known = blobs.record(connection, digest)
-                    if known is None or known.generation < generation:
+                    if known is None or not known.changed_at or known.generation < generation:
                         blobs.rebuild(connection, digest, size, generation)
 
             database.write(unit)
@@ -176,13 +191,9 @@ class Rebuild:
             return
 
     def _replace(self, new: Path) -> None:
-        stamp = time.strftime("%Y%m%dT%H%M%S")
-        for suffix in ("-wal", "-shm", ""):
-            old = self._path.with_name(self._path.name + suffix)
-            if old.exists():
-                old.rename(self._path.with_name(f"{self._path.name}.before-rebuild-{stamp}{suffix}"))
+        put_database_aside(self._path, self.reason, stamp())
         os.replace(new, self._path)
-        _remove_database(new)
+        remove_database(new)
 
 
 def _walk(storage: Storage, folder: str) -> Iterable[Entry]:
@@ -196,8 +207,3 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     iterator = iter(items)
     while batch := list(islice(iterator, BATCH)):
         yield batch
-
-
-def _remove_database(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm", ".lock"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
