@@ -6,7 +6,7 @@ whatever was found before may have changed since. `now` is the caller's: it know
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, exists, func, literal_column, or_, select, tuple_, update
+from sqlalchemy import BigInteger, and_, bindparam, delete, exists, func, literal_column, or_, select, tuple_, update
 
 from orlop.database.connection import Connection
 from orlop.database.schema import (
@@ -150,7 +150,7 @@ def _adopt(insert: Insert) -> Any:
 
 def _link_where_named(insert_: Insert) -> Any:
     named = (
-        select(manifest_references.c.repository_id, blobs.c.id, bindparam("now"))
+        select(manifest_references.c.repository_id, blobs.c.id, bindparam("now", type_=BigInteger()))
         .select_from(manifest_references.join(blobs, blobs.c.digest == manifest_references.c.digest))
         .where(manifest_references.c.digest == bindparam("digest"), manifest_references.c.kind != "manifest")
         .distinct()

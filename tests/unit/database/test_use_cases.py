@@ -39,7 +39,7 @@ class Registry:
         self.uploads = Uploads(content, Room(storage, 0), lifetime=MINUTE, lease=MINUTE)
         self.manifests = Manifests(content, self.names, limit=1 << 20, lease=MINUTE, sparse=False)
         self.referrers = Referrers(database, self.manifests)
-        self.repositories = Repositories(database)
+        self.repositories = Repositories(database, self.names)
         self.pulls = Pulls(database)
 
     def push_blobs(self) -> None:
