@@ -153,3 +153,12 @@ def test_collection_is_for_admins_and_a_repository_for_who_may_delete() -> None:
         assert alice.request("DELETE", own).status == 404
         assert nobody.request("GET", "/api/v1/gc").status == 401
         assert nobody.request("DELETE", own).status == 401
+
+
+def test_a_repository_is_told_by_itself_as_in_the_list(client: Client, api: Api) -> None:
+    repository = Repository(client)
+    repository.push_image("v1")
+    path = f"/repositories/{repository.name}/-"
+    (listed,) = [item for item in api.all("/repositories?n=1000") if item["name"] == repository.name]
+    assert api.get(path) == listed
+    assert api.refused("/repositories/none/such/-")["code"] == "REPOSITORY_UNKNOWN"

@@ -18,7 +18,8 @@ def api(registry: Client) -> Api:
 
 def paths_of(client: Client, repository: Repository) -> dict[str, dict[str, object]]:
     """Every path that is described, with what stands for its parts."""
-    values = {"{name}": repository.name, "{tag}": "v1", "{reference}": "v1"}
+    digest = repository.push_image("v1").digest
+    values = {"{name}": repository.name, "{tag}": "v1", "{reference}": "v1", "{digest}": digest}
     paths = {}
     for template, item in description_of(client)["paths"].items():
         for part, value in values.items():
@@ -66,7 +67,7 @@ def test_a_method_that_a_path_has_not_is_405_with_those_that_it_has(
 @pytest.mark.parametrize(
     "path",
     [
-        "/", "/v1", "/v1/", "/v1/nothing", "/v1/repositories/", "/v1/repositories/a", "/v1/repositories/a/-",
+        "/", "/v1", "/v1/", "/v1/nothing", "/v1/repositories/", "/v1/repositories/a", "/v1/gc/", "/v1/why", "/v1/why/",
         "/v1/repositories/a/-/", "/v1/repositories/a/-/nothing", "/v1/repositories/a/-/tags/",
         "/v1/repositories/a/-/tags/x/y", "/v1/repositories/a/-/manifests", "/v1/repositories/a/-/-/tags",
         "/v1/status/", "/v1/openapi.json/x", "/v2/status", "/v1//repositories", "/v1/repositories/a/tags", "/%2D",

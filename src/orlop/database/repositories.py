@@ -51,6 +51,11 @@ def _summaries(order: Order) -> Any:
         pages.containing(repositories.c.name), pages.among(repositories.c.name), _holding_a_manifest()
     )
     page = pages.paged(rows, order, columns).cte("page")
+    return _counted(page).order_by(*pages.ordering(order, {"name": page.c.name, "pushed": page.c.pushed_at}))
+
+
+def _counted(page: Any) -> Select[Any]:
+    """What each repository of a page holds."""
     return (
         select(
             page.c.name,
@@ -62,8 +67,12 @@ def _summaries(order: Order) -> Any:
         )
         .select_from(page.join(manifests, manifests.c.repository_id == page.c.id))
         .group_by(page.c.id, page.c.name, page.c.pushed_at)
-        .order_by(*pages.ordering(order, {"name": page.c.name, "pushed": page.c.pushed_at}))
     )
+
+
+def _one() -> Any:
+    columns = (repositories.c.id, repositories.c.name, repositories.c.pushed_at)
+    return _counted(select(*columns).where(repositories.c.name == bindparam("name")).cte("page"))
 
 
 def _referenced_size(repository_id: Any) -> Any:
@@ -81,6 +90,7 @@ def _referenced_size(repository_id: Any) -> Any:
 
 
 SORTS = ("name", "pushed")
+_SUMMARY = Statement(lambda _: _one())
 _SUMMARIES = pages.each_order(SORTS, _summaries)
 _COUNT = Statement(
     lambda _: (
@@ -206,6 +216,12 @@ def drop(connection: Connection, repository_id: int) -> bool:
 def position(order: Order, summary: Summary) -> Position:
     """Where a page that begins after this repository begins."""
     return Position(summary.pushed_at if order.by == "pushed" else 0, summary.name)
+
+
+def summary(connection: Connection, name: RepositoryName) -> Summary | None:
+    """What one repository holds; None where it holds no manifest."""
+    row = connection.one(_SUMMARY, name=name)
+    return Summary(*row) if row else None
 
 
 def summaries(

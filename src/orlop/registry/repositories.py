@@ -62,6 +62,13 @@ class Repositories:
         following = repositories.position(order, items[-1]) if len(found) > count else None
         return Summaries(items, following, total)
 
+    def find(self, caller: Caller, name: RepositoryName) -> Summary:
+        """What one repository holds, else RepositoryUnknown."""
+        found = repositories.summary(self._database.reader(), name)
+        if found is None:
+            raise _unknown(name)
+        return found
+
     def tags(self, caller: Caller, name: RepositoryName, *, last: str, count: int) -> Page:
         """Up to `count` tags after `last`, else RepositoryUnknown."""
         with self._database.snapshot() as connection:
@@ -80,7 +87,7 @@ class Repositories:
         with self._database.snapshot() as connection:
             repository_id = repositories.find_known(connection, name)
             if repository_id is None:
-                raise RepositoryUnknown(f"the registry has no repository {name}", detail={"name": name})
+                raise _unknown(name)
             contents = repositories.contents(connection, repository_id)
         if dry_run:
             return contents
@@ -115,6 +122,10 @@ def _delete_some(
     if ended:
         repositories.drop(connection, repository_id)
     return changes, ended
+
+
+def _unknown(name: RepositoryName) -> RepositoryUnknown:
+    return RepositoryUnknown(f"the registry has no repository {name}", detail={"name": name})
 
 
 def _page(names: list[str], count: int) -> Page:

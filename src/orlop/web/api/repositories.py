@@ -66,6 +66,10 @@ class RepositoryRemoval(msgspec.Struct):
     freed: Annotated[int, Meta(description="Their bytes")]
 
 
+async def get(call: Call) -> Answer:
+    return call.answer(_repository(call, await call.edge.call(call.edge.app.repositories.find, call.caller, call.name)))
+
+
 async def delete(call: Call) -> Answer:
     """Deletes a repository with all its tags and manifests."""
     dry = dry_run(call.target)

@@ -64,6 +64,12 @@ ROUTES = (
         "repository",
         "/api/v1/repositories/{name}/-",
         {
+            "GET": Operation(
+                repositories.get,
+                "Show what a repository holds",
+                repositories.Repository,
+                errors=(NameInvalid, RepositoryUnknown),
+            ),
             "DELETE": Operation(
                 repositories.delete,
                 "Delete a repository with all its tags and manifests",
