@@ -4,6 +4,7 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from orlop.maintenance.pace import Pace, Stopped
 from orlop.maintenance.scrub import document, findings
 from orlop.maintenance.scrub.subjects import PHASES, Subjects
 from orlop.maintenance.turn import COLLECTION, SCRUB, turn
-from orlop.steps import perform
+from orlop.steps import Steps, perform
 from orlop.storage.local import LocalStorage
 from tests.faults.scrubbing import file_of, flip, push_images, statement
 from tests.protocol.content import OCI_CONFIG, OCI_INDEX, OCI_LAYER, descriptor, encode, image, index
@@ -71,6 +72,14 @@ def read(house: House, digest: Digest) -> bytes:
     return house.storage.get_content(house.storage.blob_path(digest, held.generation))
 
 
+def go_on(steps: Steps[None], outcome: object) -> None:
+    """The rest of a use case that has stopped after a step."""
+    with suppress(StopIteration):
+        while True:
+            step = steps.throw(outcome) if isinstance(outcome, BaseException) else steps.send(outcome)
+            (outcome,) = step.do([step.argument])
+
+
 def test_a_push_that_heals_it_meanwhile_is_not_undone(meddled: tuple[House, Meddling], tmp_path: Path) -> None:
     """It commits between the second look and the repair."""
     house, storage = meddled
@@ -101,15 +110,7 @@ def test_a_push_that_has_placed_its_object_writes_the_next_key(meddled: tuple[Ho
     report = scrub(house, tmp_path, repair=True)
     assert [each.done for each in report.findings] == ["moved to quarantine, and answered as absent"]
     assert row(house, digest).state == "lost"
-    outcome = outcomes[0]
-    with pytest.raises(StopIteration):  # noqa: PT012
-        while True:
-            step = push.send(outcome)
-            (answer,) = step.do([step.argument])
-            if isinstance(answer, BaseException):
-                step = push.throw(answer)
-                (answer,) = step.do([step.argument])
-            outcome = answer
+    go_on(push, outcomes[0])
     assert row(house, digest)[2:4] == ("live", 1)
     assert read(house, digest) == CONTENT
     storage.after_read = lambda number: None
@@ -124,14 +125,7 @@ def test_a_push_whose_object_was_taken_for_a_stray_writes_the_next_key(house: Ho
     (outcome,) = step.do([step.argument])
     report = scrub(house, tmp_path, repair=True)
     assert [each.kind for each in report.findings] == ["stray object"]
-    step = push.send(outcome)
-    (answer,) = step.do([step.argument])
-    step = push.throw(answer)
-    (outcome,) = step.do([step.argument])
-    step = push.send(outcome)
-    (outcome,) = step.do([step.argument])
-    with pytest.raises(StopIteration):
-        push.send(outcome)
+    go_on(push, outcome)
     assert row(house, digest)[2:4] == ("live", 1)
     assert read(house, digest) == CONTENT
 
