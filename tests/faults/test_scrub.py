@@ -5,6 +5,8 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -163,30 +165,50 @@ def test_what_is_lost_is_pushed_again_as_clients_do(tmp_path: Path) -> None:
         assert "Traceback" not in server.log
 
 
-def test_nothing_is_found_while_clients_push_and_delete(memory: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    history = History()
-    with OrlopServer(memory / "data", LOG_LEVEL="warning") as server:
-        pushers = [Pusher(server.host_port, history, f"scrub/{number}") for number in range(4)]
-        threads = [threading.Thread(target=pusher.run) for pusher in pushers]
+@contextmanager
+def load(server: OrlopServer, history: History) -> Iterator[None]:
+    """Four clients push, tag and delete while the block lasts."""
+    pushers = [Pusher(server.host_port, history, f"scrub/{number}") for number in range(4)]
+    threads = [threading.Thread(target=pusher.run) for pusher in pushers]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for pusher in pushers:
+            pusher.alive = False
         for thread in threads:
-            thread.start()
-        end, runs = time.monotonic() + 8, 0
-        try:
+            thread.join(timeout=30)
+
+
+def test_nothing_is_found_while_clients_push_and_delete(memory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    history, runs = History(), 0
+    with OrlopServer(memory / "data", LOG_LEVEL="warning", GC_INTERVAL="0") as server:
+        with load(server, history):
+            end = time.monotonic() + 8
             while time.monotonic() < end:
-                done = scrub(server.data, *(["--repair"] if runs % 2 else []))
-                assert done.report["findings"] == []
+                assert scrub(server.data, *(["--repair"] if runs % 2 else [])).report["findings"] == []
                 runs += 1
-        finally:
-            for pusher in pushers:
-                pusher.alive = False
-            for thread in threads:
-                thread.join(timeout=30)
         with Requester(server.host_port) as requester:
             Verification(requester, history).check()
+        assert history.surprises == []
         assert scrub(server.data).report["findings"] == []
         assert "Traceback" not in server.log
     with capsys.disabled():
         print(f"\n{runs} scrubs beside {history.acknowledged} acknowledged requests: nothing found")
+
+
+def test_nothing_is_found_while_a_collection_takes_things_away(memory: Path) -> None:
+    """Leases are so short that much of what is pushed is collected before it is named."""
+    settings = {"GC_INTERVAL": "200ms", "LIMITS_LEASE": "500ms", "GC_RATE": "0"}
+    with OrlopServer(memory / "data", LOG_LEVEL="warning", **settings) as server:
+        with load(server, History()):
+            end, runs = time.monotonic() + 8, 0
+            while time.monotonic() < end:
+                assert scrub(server.data, *(["--repair"] if runs % 2 else [])).report["findings"] == []
+                runs += 1
+        assert value(server.data, "SELECT count(*) FROM blobs WHERE state <> 'live'") > 0
+        assert scrub(server.data).report["findings"] == []
 
 
 def test_a_killed_scrub_goes_on_where_it_was(memory: Path) -> None:

@@ -51,7 +51,7 @@ class Names:
         linked = self.layer(7)
         query = "DELETE FROM repository_blobs WHERE blob_id = (SELECT id FROM blobs WHERE digest = ?)"
         statement(self.data, query, linked)
-        statement(self.data, "INSERT INTO repository_blobs VALUES (1, 99999, 0)")
+        statement(self.data, "INSERT INTO repository_blobs VALUES (3, 99999, 0)")
         statement(self.data, "INSERT INTO leases VALUES (77777, ?, 0)", linked)
         statement(self.data, "UPDATE tags SET manifest_id = 88888 WHERE name = 'v8'")
         statement(self.data, "UPDATE blobs SET size = 1 WHERE digest = ?", self.images[9].manifest)
@@ -62,7 +62,7 @@ class Names:
             ("stray tag", "team0/app:stray"), ("stray object", "repositories/team0/app/not+a+tag"),
             ("missing manifest", self.named(5)), ("missing manifest", self.named(6)),
             ("missing link", f"{self.images[7].name}@{linked}"),
-            ("dangling rows", "team0/app"), ("dangling rows", "leases.repository_id"),
+            ("dangling rows", "team2/app"), ("dangling rows", "leases.repository_id"),
             ("dangling rows", "team3/app:v8"), ("wrong size", str(self.images[9].manifest)),
         }  # fmt: skip
 

@@ -12,7 +12,7 @@ from orlop.database.engine import Database
 from orlop.domain.digest import Digest
 from orlop.domain.errors import DigestInvalid, NameInvalid, TagInvalid
 from orlop.domain.name import RepositoryName, Tag
-from orlop.maintenance.entries import UNREADABLE, Entries
+from orlop.maintenance.entries import UNREADABLE, Entries, Found
 from orlop.maintenance.scrub import findings
 from orlop.maintenance.scrub.contents import REPAIR, Contents
 from orlop.maintenance.scrub.findings import Finding, Sight
@@ -48,6 +48,8 @@ class TreeNames:
         self._repairs = repairs
         self._entries = entries
         self._contents = contents
+        self._unrecorded: set[str] = set()
+        """Repositories with manifests that only the tree knows: blobs of those may have lost their rows, too."""
 
     def object(self, path: str) -> Sight | None:
         """Whatever lies below `repositories/`, for what has no row."""
@@ -92,10 +94,10 @@ class TreeNames:
         return Sight(finding, lambda: self._repairs.rewrite(finding, "tag", name, tag))
 
     def links(self, name: RepositoryName) -> Sight | None:
-        """Links of a repository to blobs whose row is gone. Those of a missing row are found by that."""
+        """Links of a repository to blobs whose row is gone, but for what is found by another fault already."""
         reader = self._database.reader()
         count = scrubbing.dangling_links(reader, name)
-        if not count or scrubbing.lacks_a_row(reader, name):
+        if not count or name in self._unrecorded or scrubbing.lacks_a_row(reader, name):
             return None
         detail = f"{count} of repository_blobs name no blob"
         finding = Finding(findings.DANGLING_ROWS, name, "", detail, [name], heals=REPAIR)
@@ -146,9 +148,16 @@ class TreeNames:
         except UNREADABLE as error:
             finding.detail = f"it has no row, and cannot get one: {error}"
             return Sight(finding, lambda: self._repairs.take_name(finding, "manifest", named.repository, digest))
+        self._unrecorded.add(named.repository)
         self._contents.reached.add(digest)
         self._contents.reached.update(descriptor.digest for _, descriptor in found.manifest.references())
-        return Sight(finding, lambda: self._repairs.adopt_manifest(finding, found))
+        return Sight(finding, lambda: self._adopt(finding, found))
+
+    def _adopt(self, finding: Finding, found: Found) -> bool:
+        adopted = self._repairs.adopt_manifest(finding, found)
+        if adopted:
+            self._unrecorded.discard(found.name)
+        return adopted
 
     def _stray_tag(self, path: str, named: Named, content: bytes) -> Sight:
         what = f"{named.repository}:{named.name}"

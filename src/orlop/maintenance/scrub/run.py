@@ -213,7 +213,10 @@ class Scrub:
                 finding.done, finding.heals = "in order by now", ""
                 break
             if sight.mend():
-                finding.done, finding.heals = sight.finding.done, sight.finding.heals
+                finding.done = sight.finding.done
+                # What is left of a repair that was ended is another fault: the first one's remedy stays.
+                if sight.finding.kind == finding.kind:
+                    finding.heals = sight.finding.heals
                 break
             sight = None
         self._document.repaired += bool(finding.done)

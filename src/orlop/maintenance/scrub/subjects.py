@@ -1,6 +1,7 @@
 """All that a scrub looks at, phase by phase, each in an order that stays, so that it can go on after any subject.
 
-The tree's names come first: a manifest that only the tree knows says of blobs that they are no strays.
+The tree's names come before its objects: a manifest that only the tree knows says of blobs that they are no strays.
+Links come last: what is amiss with them is often explained by what was found before.
 """
 
 from collections.abc import Iterator
@@ -12,8 +13,8 @@ from orlop.storage.base import Storage
 
 PAGE = 500
 
-ROWS_PHASE, ENTRIES, TAG_OBJECTS, OBJECTS, BLOBS, REFERENCES, MANIFESTS, TAGS = PHASES = (
-    "rows", "entries", "tag objects", "objects", "blobs", "references", "manifests", "tags",
+RELATIONS, ENTRIES, TAG_OBJECTS, OBJECTS, BLOBS, REFERENCES, MANIFESTS, TAGS, HELD = PHASES = (
+    "relations", "entries", "tag objects", "objects", "blobs", "references", "manifests", "tags", "links",
 )  # fmt: skip
 
 Step = tuple[str, Subject | None]
@@ -29,7 +30,7 @@ class Subjects:
 
     def of(self, phase: str, after: str) -> Iterator[Step]:
         """The steps of a phase after a cursor; empty is its beginning."""
-        if phase == ROWS_PHASE:
+        if phase == RELATIONS:
             return self._relations(after)
         if phase in (ENTRIES, TAG_OBJECTS):
             return self._names(after, entries=phase == ENTRIES)
@@ -41,16 +42,17 @@ class Subjects:
             return iter(()) if self._sparse else self._references(after)
         if phase == MANIFESTS:
             return self._manifests(int(after or 0))
-        return self._tags(after)
+        return self._links(after) if phase == HELD else self._tags(after)
 
     def _relations(self, after: str) -> Iterator[Step]:
         position = scrubbing.RELATIONS.index(after) + 1 if after in scrubbing.RELATIONS else 0
         for relation in scrubbing.RELATIONS[position:]:
             yield relation, Subject(ROWS, relation)
-        repository = ""
-        while page := scrubbing.repositories_with_dangling_links(self._database.reader(), repository, PAGE):
-            for repository in page:
-                yield scrubbing.RELATIONS[-1], Subject(LINKS, repository)
+
+    def _links(self, after: str) -> Iterator[Step]:
+        while page := scrubbing.repositories_with_dangling_links(self._database.reader(), after, PAGE):
+            for after in page:
+                yield after, Subject(LINKS, after)
 
     def _names(self, after: str, *, entries: bool) -> Iterator[Step]:
         for path in self._paths(self._storage.repositories, after):
