@@ -5,7 +5,7 @@ A repair changes a row only where it still is as it was seen: each says whether 
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, delete, exists, func, literal_column, or_, select, union, update
+from sqlalchemy import and_, bindparam, delete, exists, func, literal_column, or_, select, tuple_, union, update
 
 from orlop.database.connection import Connection
 from orlop.database.schema import (
@@ -92,12 +92,7 @@ def _tag_rows() -> Any:
 _TAGS = Statement(
     lambda _: (
         _tag_rows()
-        .where(
-            or_(
-                tags.c.repository_id > bindparam("repository_id"),
-                and_(tags.c.repository_id == bindparam("repository_id"), tags.c.name > bindparam("after")),
-            )
-        )
+        .where(tuple_(tags.c.repository_id, tags.c.name) > tuple_(bindparam("repository_id"), bindparam("after")))
         .order_by(tags.c.repository_id, tags.c.name)
         .limit(bindparam("count"))
     )
@@ -150,8 +145,6 @@ def _unmet(*conditions: Any) -> Any:
                 and_(~is_child, or_(repository_blobs.c.blob_id.is_(None), blobs.c.state == "condemned")),
             ),
         )
-        .distinct()
-        .order_by(reference.c.digest, repositories.c.name)
     )
 
 
@@ -408,7 +401,8 @@ def page_of_referenced(connection: Connection, after: str, count: int) -> list[s
 
 
 def unmet(connection: Connection, after: str, upto: str) -> list[Unmet]:
-    """References to digests after `after`, up to `upto`, that are not met; but for what is kept elsewhere."""
+    """References to digests after `after`, up to `upto`, that are not met, in no order, some of them more than once;
+    but for what is kept elsewhere."""
     return _as_unmet(connection.all(_UNMET, after=after, upto=upto))
 
 
