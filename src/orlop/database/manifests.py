@@ -119,6 +119,9 @@ _INSERT = Statement(_insert)
 _HEAL = Statement(
     lambda _: update(manifests).where(manifests.c.digest == bindparam("digest_"), manifests.c.lost == 1).values(lost=0)
 )
+_SHOWN = Statement(
+    lambda _: select(manifests.c.id).where(manifests.c.digest == bindparam("digest"), manifests.c.lost == 0).limit(1)
+)
 _LOSE = Statement(
     lambda _: update(manifests).where(manifests.c.digest == bindparam("digest_"), manifests.c.lost == 0).values(lost=1)
 )
@@ -294,6 +297,11 @@ def held_as(connection: Connection, repository_id: int, digest: str) -> tuple[in
 def lose(connection: Connection, digest: str) -> int:
     """Records that the content is gone or damaged: no repository shows such a manifest until it is pushed again."""
     return connection.run(_LOSE, digest_=digest)
+
+
+def is_shown(connection: Connection, digest: str) -> bool:
+    """Whether a repository holds the manifest and does not take its content for lost."""
+    return connection.one(_SHOWN, digest=digest) is not None
 
 
 def heal(connection: Connection, digest: str) -> int:

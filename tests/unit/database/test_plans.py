@@ -49,6 +49,7 @@ HOT: dict[str, Callable[[Connection], object]] = {
     "manifests.remove": lambda c: manifests.remove(c, 1, 1, digest("")),
     "manifests.held_as": lambda c: manifests.held_as(c, 1, digest("")),
     "manifests.heal": lambda c: manifests.heal(c, digest("")),
+    "manifests.is_shown": lambda c: manifests.is_shown(c, digest("")),
     "manifests.lose": lambda c: manifests.lose(c, digest("")),
     "manifests.let_go": lambda c: manifests.let_go(c, 1, 0),
     "leases.drop": lambda c: leases.drop(c, 1, digest("")),

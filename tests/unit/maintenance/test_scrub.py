@@ -362,6 +362,7 @@ def test_of_many_findings_all_are_repaired_and_some_are_told(
     assert (len(report.findings), report.untold, report.found, report.left) == (5, 7, {"damaged": 12}, 12)
     report = scrub(house, tmp_path, repair=True)
     assert (len(report.findings), report.found, report.repaired, report.left) == (5, {"damaged": 12}, 12, 0)
+    assert report.lost == 0  # what this run has lost, it has told of
     report = scrub(house, tmp_path)
     assert (report.found, report.lost) == ({}, 12)
 
@@ -378,6 +379,21 @@ def test_a_run_without_repair_that_was_ended_goes_on_with_it(house: House, tmp_p
     report = scrub(house, tmp_path, repair=True)
     assert (report.resumed, report.repaired, report.left) == (True, 3, 0)
     assert scrub(house, tmp_path).lost == 3
+
+
+def test_what_a_killed_repair_did_is_told_by_the_next(house: House, tmp_path: Path) -> None:
+    digest = house.push_blob(CONTENT)
+    flip(file_of(tmp_path, digest))
+    scrub(house, tmp_path, repair=True)
+    # As it was noted before the repair.
+    noted = document.read(house.database.reader())
+    assert noted is not None
+    noted.ended_at, noted.repaired, noted.findings[0].done = 0, 0, ""
+    house.database.write(lambda connection: document.save(connection, noted))
+    report = scrub(house, tmp_path, repair=True)
+    assert [(each.kind, each.done) for each in report.findings] == [("damaged", "answered as absent")]
+    assert "push it again" in report.findings[0].heals
+    assert (report.resumed, report.left) == (True, 0)
 
 
 def test_what_waits_for_its_second_look_is_remembered(house: House, tmp_path: Path) -> None:

@@ -102,6 +102,13 @@ class Contents:
             return None
         return self._lost(digest, row)
 
+    def is_lost(self, finding: Finding) -> bool:
+        """Whether the content that it is about awaits a push by now."""
+        if finding.kind not in findings.OF_CONTENT:
+            return False
+        row = blobs.record(self._database.reader(), Digest(finding.name))
+        return row is not None and row.state == "lost"
+
     def _without_row(self, path: str, digest: Digest, generation: int) -> Sight | None:
         reader = self._database.reader()
         if scrubbing.reference(reader, digest) is None and not scrubbing.is_leased(reader, digest):

@@ -24,7 +24,7 @@ KINDS = (
     MISSING_MANIFEST, MISSING_TAG, STRAY_TAG, DANGLING_ROWS,
 )  # fmt: skip
 
-_OF_CONTENT = (DAMAGED, MISSING_OBJECT, MISSING_ROW, WRONG_SIZE, LOST)
+OF_CONTENT = (DAMAGED, MISSING_OBJECT, MISSING_ROW, WRONG_SIZE, LOST)
 
 MOST_KEPT = 10_000
 """Findings that are kept with their details; of more, the number of each kind is told."""
@@ -63,7 +63,7 @@ class Finding(msgspec.Struct):
     @property
     def key(self) -> str:
         """The same for all that is found of one fault: content has one fault, whatever it comes to."""
-        return self.name if self.kind in _OF_CONTENT else f"{self.kind} {self.name}"
+        return self.name if self.kind in OF_CONTENT else f"{self.kind} {self.name}"
 
     def note(self, did: bool, done: str, heals: str = "") -> bool:
         """Notes a repair, if it did anything; whether it did."""

@@ -96,6 +96,8 @@ class Repairs:
         """Of a lost blob: live again where its bytes are there after all, as a push leaves them that was cut."""
         good = content is not None and content.digest == digest and row.state in ("live", "lost")
         size = content.size if content is not None else 0
+        if not good and not manifests.is_shown(self._database.reader(), digest):
+            return True
 
         def unit(connection: Connection) -> bool:
             if not good or row.state == "live":

@@ -148,8 +148,8 @@ class Scrub:
             self._document.objects += 1
         if sight is None or sight.finding.key in self._known:
             return
-        if sight.finding.kind == findings.LOST:
-            self._take([(subject, sight)])
+        if sight.finding.kind == findings.LOST and not self._options.repair:
+            self._take([(subject, sight)])  # nothing that runs beside makes it look so
             return
         self._wait_for(subject)
 
@@ -210,7 +210,7 @@ class Scrub:
         for _ in range(ATTEMPTS):
             sight = sight or self._look(finding.subject)
             if sight is None:
-                finding.done, finding.heals = "in order by now", ""
+                self._note_settled(finding)
                 break
             if sight.mend():
                 finding.done = sight.finding.done
@@ -220,6 +220,13 @@ class Scrub:
                 break
             sight = None
         self._document.repaired += bool(finding.done)
+
+    def _note_settled(self, finding: Finding) -> None:
+        """By whoever came between, or by a repair that was killed before it was noted."""
+        if self._contents.is_lost(finding):
+            finding.done = "answered as absent"
+        else:
+            finding.done, finding.heals = "in order by now", ""
 
     def _look(self, subject: Subject) -> Sight | None:
         what, name = subject.what, subject.name
