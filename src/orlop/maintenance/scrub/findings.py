@@ -60,6 +60,10 @@ class Finding(msgspec.Struct):
     """What else brings it in order; empty: nothing is left to be done."""
     subject: Subject = Subject("", "")
 
+    def __post_init__(self) -> None:
+        # Digests and names too: only plain text can be written down.
+        self.name, self.affects = str(self.name), [str(name) for name in self.affects]
+
     @property
     def key(self) -> str:
         """The same for all that is found of one fault: content has one fault, whatever it comes to."""
