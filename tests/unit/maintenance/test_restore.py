@@ -219,8 +219,8 @@ def lost(data: Path, folder: Path) -> Path:
 
 def test_the_store_s_content_counts_and_the_database_adds_what_it_alone_knew(lost: Path, folder: Path) -> None:
     before = objects(lost / "store")
+    shutil.copy(folder / "orlop.db", lost / "orlop.db")
     with pytest.raises(StoreRefused, match="older than the store"):
-        shutil.copy(folder / "orlop.db", lost / "orlop.db")
         start(lost)
     (lost / "orlop.db").unlink()
     reconciled = reconcile(folder, lost)
@@ -247,7 +247,7 @@ def test_the_store_s_content_counts_and_the_database_adds_what_it_alone_knew(los
     assert previous == [row[2] for row in then["history"] if row[:2] == ("team/app", "latest")][-1]
     gone = [row for row in known["history"] if row[:3] == ("other", "_v2", None)]
     assert len(gone) == 1
-    by = dict((row[1], row[4]) for row in known["manifests"])
+    by = {row[1]: row[4] for row in known["manifests"]}
     assert by[v1] == "alice"
     assert by[latest] == ""
     assert [row[0] for row in known["blobs"]] == sorted(
