@@ -185,6 +185,8 @@ class Drill:
         known = as_of(self.history, self.begun, self.ended)
         with Requester(server.host_port) as requester:
             Verification(requester, known).check()
+            orlop(self.new, "gc")
+            Verification(requester, known).check()
         # It is a registry like any other.
         Pusher(server.host_port, known, f"{self.seed}/again").run(most=50)
         assert known.surprises == []

@@ -42,10 +42,10 @@ def test_nothing_of_what_is_restored_goes_with_the_next_collection(data: Path, f
         back_up(house, folder)
     restore(folder, tmp_path / "restored")
     with registry(tmp_path / "restored") as house:
-        pages = garbage.page_of_blobs(house.database.reader(), 0, 1000)
-        assert len(pages) > 5
-        assert all(blob.kept for blob in pages)
         now = house.database.reader().now()
+        pages = garbage.page_of_blobs(house.database.reader(), 0, 1000, now)
+        assert len(pages) > 5
+        assert all(blob.leased for blob in pages)
     ((earliest,),) = rows(tmp_path / "restored" / "orlop.db", "SELECT min(expires_at) FROM leases")
     assert earliest > now + HOUR - 60_000
     ((oldest,),) = rows(tmp_path / "restored" / "orlop.db", "SELECT min(changed_at) FROM blobs")
