@@ -16,7 +16,7 @@ from orlop.config import Settings
 from orlop.domain.errors import StoreRefused
 from orlop.maintenance.backup_folder import BackupFolder
 from orlop.maintenance.restore import Reconciled, Restore, Restored
-from orlop.maintenance.turn import COLLECTION, turn
+from orlop.maintenance.turn import COLLECTION, SCRUB, turn
 from orlop.storage.base import Storage
 from orlop.storage.location import open_storage
 
@@ -53,7 +53,7 @@ def command(settings: Settings, src: Path, replace: bool, keep_store: bool, as_j
             replace=replace,
         )
         description = restore.description()
-        with data_lock(settings), turn(data, COLLECTION):
+        with data_lock(settings), turn(data, COLLECTION), turn(data, SCRUB):
             if description.content and not keep_store:
                 result: Restored | Reconciled = restore.everything(description)
             else:

@@ -13,8 +13,9 @@ from orlop.storage.base import Storage
 
 PAGE = 1000
 SMALL = 256 * 1024
-"""Objects of up to so many bytes are written and synced together: one by one, most of the time would go to syncs."""
-BATCH = 128
+"""Objects of up to so many bytes are written and synced together: one by one, most of the time would go to syncs. Each
+has a descriptor until then."""
+BATCH = 400
 BATCH_BYTES = 8 << 20
 PIECE = 1 << 20
 

@@ -5,15 +5,21 @@ import os
 import shutil
 from pathlib import Path
 
+import msgspec
 import pytest
+from sqlalchemy import URL
 
 from orlop.database import accounts, garbage
+from orlop.database.schema import REVISION
 from orlop.domain.digest import Digest
 from orlop.domain.errors import BackupRefused, StoreRefused
 from orlop.domain.name import Tag
 from orlop.maintenance import identity
+from orlop.maintenance.backup_folder import DatabaseFile, Description, sha256
 from orlop.maintenance.rebuild import Rebuild
 from orlop.storage.local import LocalStorage
+from tests.unit.database.test_migrations import fill as older
+from tests.unit.database.test_migrations import made_by_the_first
 from tests.unit.maintenance.registry import back_up, contents, objects, reconcile, registry, restore, rows
 from tests.unit.maintenance.test_backup import Cut, fill
 from tests.unit.registry.house import CALLER, HOUR, NAME, OTHER
@@ -42,10 +48,10 @@ def test_nothing_of_what_is_restored_goes_with_the_next_collection(data: Path, f
         back_up(house, folder)
     restore(folder, tmp_path / "restored")
     with registry(tmp_path / "restored") as house:
-        pages = garbage.page_of_blobs(house.database.reader(), 0, 1000)
-        assert len(pages) > 5
-        assert all(blob.kept for blob in pages)
         now = house.database.reader().now()
+        pages = garbage.page_of_blobs(house.database.reader(), 0, 1000, now)
+        assert len(pages) > 5
+        assert all(blob.leased for blob in pages)
     ((earliest,),) = rows(tmp_path / "restored" / "orlop.db", "SELECT min(expires_at) FROM leases")
     assert earliest > now + HOUR - 60_000
     ((oldest,),) = rows(tmp_path / "restored" / "orlop.db", "SELECT min(changed_at) FROM blobs")
@@ -194,6 +200,22 @@ def test_what_is_no_backup_is_refused(data: Path, folder: Path, tmp_path: Path) 
     with pytest.raises(BackupRefused, match="cannot be read"):
         restore(folder, target)
     assert not target.exists() or objects(target) == {}
+
+
+def test_the_backup_of_an_older_version_is_restored(folder: Path, tmp_path: Path) -> None:
+    folder.mkdir()
+    made_by_the_first(URL.create("sqlite", database=str(folder / "orlop.db")))
+    older(folder / "orlop.db")
+    ((store_id, mark),) = rows(folder / "orlop.db", "SELECT store_id, mark FROM store")
+    database = DatabaseFile(sha256(folder / "orlop.db"), (folder / "orlop.db").stat().st_size)
+    description = Description(1, "0.0.1", store_id, mark, content=True, database=database)
+    (folder / "backup.json").write_bytes(msgspec.json.encode(description))
+    digests = {row[0] for row in rows(folder / "orlop.db", "SELECT digest FROM blobs")}
+    restored = restore(folder, tmp_path / "restored")
+    assert {problem.digest for problem in restored.copied.problems} == digests  # there is no content in it
+    assert rows(tmp_path / "restored" / "orlop.db", "SELECT version_num FROM alembic_version") == [(REVISION,)]
+    assert [path.name for path in (tmp_path / "restored").glob("*restoring*")] == []
+    start(tmp_path / "restored")
 
 
 # The database alone
