@@ -19,6 +19,8 @@ from orlop.database.schema import (
     tag_history,
     tags,
     uploads,
+    v1_images,
+    v1_listed,
 )
 from orlop.database.statement import Insert, Statement
 from orlop.domain.digest import Digest
@@ -64,6 +66,8 @@ def _named() -> Any:
     return or_(
         exists().where(manifests.c.digest == blobs.c.digest),
         exists().where(manifest_references.c.digest == blobs.c.digest),
+        exists().where(v1_images.c.layer_digest == blobs.c.digest),
+        exists().where(v1_images.c.shown_digest == blobs.c.digest),
     )
 
 
@@ -170,6 +174,8 @@ def _link_kept(repository_id: Any, digest: Any) -> Any:
     """Whether the repository needs the blob."""
     return or_(
         exists().where(manifest_references.c.digest == digest, manifest_references.c.repository_id == repository_id),
+        exists().where(v1_images.c.layer_digest == digest, v1_images.c.repository_id == repository_id),
+        exists().where(v1_images.c.shown_digest == digest, v1_images.c.repository_id == repository_id),
         exists().where(
             leases.c.digest == digest, leases.c.repository_id == repository_id, leases.c.expires_at > bindparam("now")
         ),
@@ -246,7 +252,7 @@ _REPOSITORIES = Statement(
 
 
 def _is_empty() -> Any:
-    held = (manifests, repository_blobs, leases, uploads, tags, tag_history)
+    held = (manifests, repository_blobs, leases, uploads, tags, tag_history, v1_images, v1_listed)
     return and_(*[~exists().where(table.c.repository_id == repositories.c.id) for table in held])
 
 

@@ -91,6 +91,15 @@ _BY_DIGEST = Statement(
         .where(repositories.c.name == bindparam("name"), manifests.c.digest == bindparam("digest"))
     )
 )
+_NEWEST = Statement(
+    lambda _: (
+        select(*_FOUND)
+        .select_from(repositories.join(manifests, manifests.c.repository_id == repositories.c.id))
+        .where(repositories.c.name == bindparam("name"), manifests.c.lost == 0)
+        .order_by(manifests.c.id.desc())
+        .limit(bindparam("count"))
+    )
+)
 _RECORD = Statement(lambda _: select(*_COLUMNS).where(manifests.c.id == bindparam("manifest_id")))
 _IN_REPOSITORY = Statement(
     lambda _: select(manifests.c.id, manifests.c.size, manifests.c.media_type).where(
@@ -251,6 +260,11 @@ def by_digest(connection: Connection, name: RepositoryName, digest: Digest) -> F
     """One look-up; called for every pull by digest."""
     row = connection.one(_BY_DIGEST, name=name, digest=digest)
     return Found(*row) if row else None
+
+
+def newest(connection: Connection, name: RepositoryName, count: int) -> list[Found]:
+    """The `count` manifests that the repository took in last."""
+    return [Found(*row) for row in connection.all(_NEWEST, name=name, count=count)]
 
 
 def record(connection: Connection, manifest_id: int) -> Record | None:

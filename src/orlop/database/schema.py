@@ -6,7 +6,7 @@ Python and the database, so statements run without SQLAlchemy's result processin
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest migration's. `migrations/` must end there; a test compares what they make with this schema."""
 
 metadata = MetaData(
@@ -252,5 +252,39 @@ progress = Table(
     Column("name", _Name, primary_key=True),
     Column("document", Text, nullable=False),  # JSON object
     Column("updated_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+# An image of the Docker Registry v1, as it was pushed: one layer and its JSON. Its id is private to its repository.
+v1_images = Table(
+    "v1_images",
+    metadata,
+    Column("repository_id", _Id, ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("image_id", _Name, primary_key=True, index=True),
+    Column("parent", _Name),
+    Column("document", Text, nullable=False),  # its JSON, exactly as it came
+    Column("state", Text, nullable=False),  # in_progress or complete
+    Column("attempt", Text, nullable=False),  # names the push that last began it
+    Column("checksums", Text, nullable=False),  # JSON array: those that were sent and found right
+    Column("layer_digest", _Name),
+    Column("layer_size", BigInteger),
+    Column("layer_facts", Text),  # JSON object: what was found in the layer
+    Column("shown_digest", _Name),  # of the copy that v2 shows, where the layer's own compression is none of OCI's
+    Column("manifest_digest", _Name),  # of the manifest that was made of it and its parents, once it was tagged
+    Column("updated_at", BigInteger, nullable=False),
+    Index(None, "layer_digest", "repository_id"),
+    Index(None, "shown_digest", "repository_id"),
+    Index(None, "repository_id", "manifest_digest"),
+    sqlite_with_rowid=False,
+)
+
+# Images that a client has said it will push, or that the repository has.
+v1_listed = Table(
+    "v1_listed",
+    metadata,
+    Column("repository_id", _Id, ForeignKey("repositories.id", ondelete="CASCADE"), primary_key=True),
+    Column("image_id", _Name, primary_key=True),
+    Column("checksum", Text),
+    Column("listed_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -176,6 +176,36 @@ class AccountInvalid(OrlopError):
     message = "invalid account"
 
 
+class ImageInvalid(OrlopError):
+    """What was sent of a v1 image cannot be; the message is the one that clients of v1 know."""
+
+    message = "Invalid data"
+
+
+class ImageUnknown(OrlopError):
+    message = "Image not found"
+
+
+class ImageExists(OrlopError):
+    """Clients look for these very words, and skip the image."""
+
+    message = "Image already exists"
+
+
+class ImageUploading(OrlopError):
+    message = "Image is being uploaded, retry later"
+
+
+class ChecksumMismatch(ImageInvalid):
+    message = "Checksum mismatch"
+
+
+class ChecksumUnexpected(OrlopError):
+    """The image is complete already, or its layer has not come."""
+
+    message = "Cannot set this image checksum"
+
+
 class StoreRefused(OrlopError):
     """The store or its database cannot be served as it is; the message names the remedy."""
 

@@ -1,6 +1,6 @@
 """Blobs as clients ask for them: in a repository, by digest."""
 
-from orlop.database import audit, blobs, leases, repositories
+from orlop.database import audit, blobs, leases, repositories, v1_images
 from orlop.database.blobs import Held
 from orlop.database.connection import Connection
 from orlop.domain.access import PULL, PUSH
@@ -78,6 +78,9 @@ class Blobs:
             needed = blobs.needed_by(connection, repository_id, digest)
             if needed is not None:
                 raise BlobInUse(f"blob is part of manifest {needed}: delete that first", detail={"manifest": needed})
+            image = v1_images.holding(connection, repository_id, digest)
+            if image is not None:
+                raise BlobInUse(f"blob is the layer of image {image}", detail={"image": image})
             blobs.unlink(connection, repository_id, digest)
             leases.drop(connection, repository_id, digest)
             audit.add(connection, caller, "blob.delete", name, digest)

@@ -1,6 +1,6 @@
 """Content: bytes under their digest, in the tree first, then in the database."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 import structlog
@@ -56,6 +56,17 @@ class Content:
                 raise BlobUnknown(f"{digest} is damaged in the store: push it again", detail={"digest": digest})
             self.cache.put(digest, content)
         return content
+
+    def path(self, digest: Digest) -> str:
+        """Where a recorded blob lies, else BlobUnknown."""
+        return self.storage.blob_path(digest, self._generation(digest))
+
+    def stream(self, digest: Digest) -> Iterator[bytes]:
+        """The content in pieces, unchecked. BlobUnknown, on the first `next()` too."""
+        try:
+            yield from self.storage.stream_read(self.path(digest))
+        except FileNotFoundError as error:
+            raise BlobUnknown(f"{digest} is missing in the store", detail={"digest": digest}) from error
 
     def put(self, digest: Digest, content: bytes, unit: Callable[[Connection], Result]) -> Steps[Result]:
         """`commit` of small content that is at hand."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
-from orlop.database import manifests, outbox, tags
+from orlop.database import manifests, outbox, tags, v1_images
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
 from orlop.database.outbox import Entry
@@ -102,7 +102,7 @@ class Names:
         put = {entry: value.encode() for entry, value in values.items() if value is not None}
         contents = [(self._path(entry), content) for entry, content in put.items()]
         outcomes = dict(zip(put, self._storage.put_contents(contents, durable=False), strict=True))
-        outcomes |= {entry: self._remove(self._path(entry)) for entry in values.keys() - put.keys()}
+        outcomes |= {entry: self._remove(self._whole(entry)) for entry in values.keys() - put.keys()}
         failed = {entry for entry, error in outcomes.items() if error is not None}
         for entry in failed:
             self._failed.add(entry.id)
@@ -119,6 +119,11 @@ class Names:
             return error.with_traceback(None)
         return None
 
+    def _whole(self, entry: Entry) -> str:
+        """What goes with a name: of a v1 image, its folder."""
+        path = self._path(entry)
+        return path.rpartition("/")[0] if entry.kind == "image" else path
+
     def _current(self, entry: Entry) -> str | None:
         return current(self._database.reader(), entry.kind, entry.repository, entry.name)
 
@@ -126,6 +131,10 @@ class Names:
         namespace, repository = split_name(entry.repository)
         if entry.kind == "tag":
             return self._storage.tag_path(namespace, repository, entry.name)
+        if entry.kind == "images":
+            return self._storage.images_list_path(namespace, repository)
+        if entry.kind == "image":
+            return self._storage.image_json_path(namespace, repository, entry.name)
         return self._storage.manifest_entry_path(namespace, repository, Digest(entry.name))
 
 
@@ -133,5 +142,10 @@ def current(connection: Connection, kind: str, repository: str, name: str) -> st
     """What the object of a name must say, by its row; None where it has none."""
     if kind == "tag":
         return tags.current(connection, RepositoryName(repository), Tag(name))
+    if kind == "images":
+        return v1_images.list_text(connection, repository)
+    if kind == "image":
+        image = v1_images.find_in(connection, repository, name)
+        return image.document if image is not None else None
     found = manifests.by_digest(connection, RepositoryName(repository), Digest(name))
     return found.media_type if found else None

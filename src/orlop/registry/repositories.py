@@ -3,7 +3,7 @@
 from functools import partial
 from typing import NamedTuple
 
-from orlop.database import audit, manifests, outbox, repositories, tags
+from orlop.database import audit, manifests, outbox, repositories, tags, v1_images
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
 from orlop.database.pages import Order, Position
@@ -120,6 +120,9 @@ def _delete_some(
             changes.append((outbox.add(connection, "manifest", name, digest), None))
     ended = len(changes) < BATCH
     if ended:
+        images = v1_images.ids(connection, repository_id)
+        changes += [(outbox.add(connection, "image", name, image_id), None) for image_id in images]
+        changes += [(outbox.add(connection, "images", name, ""), None)] if images else []
         repositories.drop(connection, repository_id)
     return changes, ended
 

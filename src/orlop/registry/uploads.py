@@ -184,6 +184,12 @@ class Uploads:
             self.close(upload)
         self._discard(upload.id)
 
+    def finish_as_it_is(self, caller: Caller, upload: OpenUpload) -> tuple[Digest, int]:
+        """Makes the upload a blob under whatever digest its content has; that, and its size."""
+        digest = self._digest(upload, upload.algorithm)
+        self.finish(caller, upload, digest)
+        return digest, upload.size
+
     def finish_whole(
         self, caller: Caller, name: RepositoryName, upload_id: str, content: bytes, digest: Digest
     ) -> Steps[bool]:

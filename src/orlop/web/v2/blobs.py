@@ -1,13 +1,10 @@
 """`/v2/<name>/blobs/<digest>`."""
 
-import os
-from collections.abc import Iterator
-
 from orlop.database.blobs import Held
 from orlop.domain.digest import Digest
-from orlop.domain.errors import BlobUnknown
 from orlop.registry.content import SMALL
-from orlop.web.answers import Answer, Headers, Sent, may_reuse
+from orlop.web.answers import Answer
+from orlop.web.blob_answers import send_blob
 from orlop.web.conditions import is_known
 from orlop.web.ranges import parse_range
 from orlop.web.v2.calls import Call
@@ -47,7 +44,9 @@ async def get(call: Call) -> Answer:
     if is_known(call.request.headers.get("If-None-Match"), digest):
         return Answer(304, headers)
     status, first, count = _part(call, digest, held, headers)
-    return await _send(call, digest, held, status, headers, first, count)
+    return await send_blob(
+        call.edge, call.request, digest, held.generation, held.size, status, headers, (first, count)
+    )
 
 
 def get_at_once(call: Call) -> Answer | None:
@@ -93,39 +92,3 @@ def _headers(call: Call, digest: Digest) -> list[tuple[str, str]]:
         ("X-Content-Type-Options", "nosniff"),
         *call.pulled_from(),
     ]
-
-
-async def _send(
-    call: Call, digest: Digest, held: Held, status: int, headers: Headers, offset: int, count: int
-) -> Answer:
-    content = call.edge.app.content
-    if held.size <= SMALL:
-        whole = content.cache.get(digest)
-        if whole is None:
-            whole = await call.edge.call(content.read, digest, held.generation)
-        return Answer(status, headers, whole[offset : offset + count])
-    answer = Sent(status, headers, size=count)
-    answer.keep_alive = may_reuse(call.request)
-    head = answer.head(call.request)
-    path = content.storage.blob_path(digest, held.generation)
-    if not content.storage.capabilities.descriptors:
-        pieces = content.storage.stream_read(path, (offset, offset + count - 1))
-        await call.edge.transfer.send_pieces(call.request, head, _demand_size(pieces, count))
-        return answer
-    try:
-        descriptor = await call.edge.call(content.storage.open_descriptor, path)
-    except FileNotFoundError as error:
-        raise BlobUnknown(f"{digest} is recorded, but missing in the store") from error
-    try:
-        await call.edge.transfer.send_file(call.request, head, descriptor, offset, count)
-    finally:
-        os.close(descriptor)
-    return answer
-
-
-def _demand_size(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
-    for piece in pieces:
-        size -= len(piece)
-        yield piece
-    if size:
-        raise ConnectionError("the object is shorter than its record says")

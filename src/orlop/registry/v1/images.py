@@ -1,0 +1,197 @@
+"""Images as they are pushed over v1: JSON, layer, checksum, one after the other.
+
+Until its checksum was found right, an image is in progress: it has its mark in the tree, nobody can read it, and it may
+be pushed again from the start. Each such push is an attempt with a name of its own, so that two that get into each
+other's way never make one image of their halves.
+"""
+
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import msgspec
+
+from orlop.database import audit, repositories, v1_images
+from orlop.database.connection import Connection
+from orlop.database.v1_images import Image
+from orlop.domain.caller import Caller
+from orlop.domain.digest import Digest
+from orlop.domain.errors import (
+    ChecksumMismatch,
+    ChecksumUnexpected,
+    ImageExists,
+    ImageInvalid,
+    ImageUnknown,
+)
+from orlop.domain.name import RepositoryName
+from orlop.domain.v1.checksums import Checksum
+from orlop.domain.v1.ids import ImageId
+from orlop.domain.v1.image_json import parse_image_json
+from orlop.registry.content import Content
+from orlop.registry.names import Names
+from orlop.registry.uploads import OpenUpload, Uploads
+from orlop.registry.v1.layers import Facts, Layers
+from orlop.registry.v1.lists import publish_list
+from orlop.storage.base import Storage
+from orlop.storage.layout import split_name
+
+MARK = b"true"
+LONGEST_CHAIN = 1000
+"""Images in one ancestry: docker stops at 127."""
+
+
+class Images:
+    """The push of an image, step by step."""
+
+    def __init__(self, content: Content, names: Names, uploads: Uploads, *, lease: int) -> None:
+        """`lease` in milliseconds."""
+        self._content = content
+        self._storage = content.storage
+        self._database = content.database
+        self._names = names
+        self._uploads = uploads
+        self._layers = Layers(content, uploads)
+        self._lease = lease
+
+    def begin(self, caller: Caller, name: RepositoryName, image_id: ImageId, content: bytes) -> None:
+        """Takes an image's JSON. ImageInvalid; ImageExists where it is complete."""
+        parsed = parse_image_json(content, image_id)
+        reader = self._database.reader()
+        repository_id = repositories.find(reader, name)
+        if repository_id is None or not v1_images.is_listed(reader, repository_id, image_id):
+            raise ImageInvalid("This image does not belong to the repository")
+        known = v1_images.find(reader, repository_id, image_id)
+        if known is not None and known.state == "complete":
+            raise ImageExists
+        ancestry = [image_id, *self._ancestry_of_parent(reader, repository_id, parsed.parent)]
+        attempt = secrets.token_hex(8)
+        paths = self._paths(name, image_id)
+        # The mark first: whoever finds an image without it takes it for whole.
+        for path, piece in (
+            (paths.mark, MARK),
+            (paths.json, content),
+            (paths.ancestry, msgspec.json.encode(ancestry)),
+        ):
+            self._storage.put_content(path, piece)
+        for path in (paths.checksum, paths.layer):
+            with suppress(FileNotFoundError):
+                self._storage.remove(path)  # of an attempt before
+
+        def unit(connection: Connection) -> bool:
+            document = content.decode()
+            return v1_images.begin(connection, repository_id, image_id, parsed.parent, document, attempt)
+
+        if not self._database.write(unit):
+            self.mend(name, image_id)
+            raise ImageExists
+
+    def awaiting(self, caller: Caller, name: RepositoryName, image_id: ImageId) -> Image:
+        """The image whose layer may come now. ImageUnknown: its JSON comes first; ImageExists."""
+        image = self._find(name, image_id)
+        if image.state == "complete":
+            raise ImageExists
+        return image
+
+    def take_layer(self, caller: Caller, name: RepositoryName, image: Image, upload: OpenUpload) -> None:
+        """Makes the upload the layer of an image that awaits it."""
+        digest, size = self._uploads.finish_as_it_is(caller, upload)
+        facts, shown = self._layers.examine(caller, name, digest, size, image.document.encode())
+        paths = self._paths(name, ImageId(image.image_id))
+        self._storage.link(self._content.path(digest), paths.layer)
+
+        def unit(connection: Connection) -> bool:
+            return v1_images.set_layer(
+                connection, image, digest, size, msgspec.json.encode(facts).decode(), str(shown) if shown else None
+            )
+
+        if not self._database.write(unit):
+            raise ImageInvalid("this image is being pushed by another client: push it again")
+
+    def complete(self, caller: Caller, name: RepositoryName, image_id: ImageId, sent: Sequence[Checksum]) -> None:
+        """Ends the push of an image. ChecksumMismatch: nothing was changed. ChecksumUnexpected, ImageUnknown."""
+        image = self._find(name, image_id)
+        if image.state == "complete" or image.layer_digest is None or image.layer_facts is None:
+            raise ChecksumUnexpected
+        facts = msgspec.json.decode(image.layer_facts, type=Facts)
+        for checksum in sent:
+            if str(checksum) != (facts.payload if checksum.label == "sha256" else facts.tarsums.get(checksum.label)):
+                raise ChecksumMismatch
+        kept = list(dict.fromkeys([facts.payload, *map(str, sent)]))
+        self._write(name, image, kept)
+        with suppress(FileNotFoundError):
+            self._storage.remove(self._paths(name, image_id).mark)
+        self._storage.sync([self._paths(name, image_id).mark])
+
+        def unit(connection: Connection) -> bool:
+            ended = v1_images.complete(connection, image, msgspec.json.encode(kept).decode())
+            if ended:
+                v1_images.announce(connection, image.repository_id, image_id, facts.payload)
+                audit.add(connection, caller, "image.push", name, image_id)
+            return ended
+
+        if not self._database.write(unit):
+            self._storage.put_content(self._paths(name, image_id).mark, MARK)
+            self.mend(name, image_id)
+            raise ChecksumUnexpected
+        publish_list(self._database, self._names, name)
+
+    def mend(self, name: RepositoryName, image_id: ImageId) -> None:
+        """Brings the tree to what the row says, where two pushes have met."""
+        image = self._find(name, image_id)
+        if image.state != "complete":
+            return
+        self._write(name, image, msgspec.json.decode(image.checksums, type=list[str]))
+        with suppress(FileNotFoundError):
+            self._storage.remove(self._paths(name, image_id).mark)
+        self._storage.sync([self._paths(name, image_id).mark])
+
+    def _write(self, name: RepositoryName, image: Image, checksums: list[str]) -> None:
+        """All of an image but its mark."""
+        paths = self._paths(name, ImageId(image.image_id))
+        reader = self._database.reader()
+        ancestry = [image.image_id, *self._ancestry_of_parent(reader, image.repository_id, image.parent)]
+        self._storage.put_content(paths.json, image.document.encode())
+        self._storage.put_content(paths.ancestry, msgspec.json.encode(ancestry))
+        self._storage.put_content(paths.checksum, msgspec.json.encode(checksums))
+        self._storage.link(self._content.path(Digest(str(image.layer_digest))), paths.layer)
+
+    def _find(self, name: RepositoryName, image_id: ImageId) -> Image:
+        image = v1_images.find_in(self._database.reader(), name, image_id)
+        if image is None:
+            raise ImageUnknown
+        return image
+
+    def _ancestry_of_parent(self, connection: Connection, repository_id: int, parent: str | None) -> list[str]:
+        found: list[str] = []
+        while parent is not None:
+            image = v1_images.find(connection, repository_id, parent)
+            if image is None or len(found) > LONGEST_CHAIN:
+                raise ImageInvalid("Image depends on a non existing parent")
+            found.append(parent)
+            parent = image.parent
+        return found
+
+    def _paths(self, name: RepositoryName, image_id: ImageId) -> "Paths":
+        return Paths.of(self._storage, name, image_id)
+
+
+class Paths(NamedTuple):
+    """Where the objects of an image lie."""
+
+    json: str
+    layer: str
+    ancestry: str
+    checksum: str
+    mark: str
+
+    @classmethod
+    def of(cls, storage: Storage, name: RepositoryName, image_id: str) -> "Paths":
+        where = (*split_name(name), image_id)
+        return cls(
+            storage.image_json_path(*where),
+            storage.image_layer_path(*where),
+            storage.image_ancestry_path(*where),
+            storage.image_checksum_path(*where),
+            storage.image_mark_path(*where),
+        )

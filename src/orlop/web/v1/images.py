@@ -1,0 +1,156 @@
+"""`/v1/images/<id>/…`: what an image is made of, and its push."""
+
+import hashlib
+
+from orlop.domain.errors import ImageUnknown, OrlopError, RangeUnsatisfiable
+from orlop.domain.v1.checksums import parse_checksum
+from orlop.domain.v1.ids import ImageId
+from orlop.registry.v1.reading import View
+from orlop.web.answers import Answer
+from orlop.web.blob_answers import send_blob
+from orlop.web.conditions import is_known
+from orlop.web.edge import accept_body, content_length
+from orlop.web.ranges import parse_range
+from orlop.web.refusals import refusal_of
+from orlop.web.v1.calls import Call
+from orlop.web.v1.errors import refused
+
+YEAR = 31_536_000
+
+
+async def get_json(call: Call) -> Answer:
+    view = await _view(call)
+    headers = [("X-Docker-Size", str(view.layer.size))]
+    if view.checksums:
+        headers.append(("X-Docker-Checksum-Payload", ",".join(view.checksums)))
+    return _immutable(call, view.json, headers)
+
+
+async def get_ancestry(call: Call) -> Answer:
+    view = await _view(call)
+    listed = ", ".join(f'"{image_id}"' for image_id in view.ancestry)
+    return _immutable(call, f"[{listed}]".encode())
+
+
+async def get_layer(call: Call) -> Answer:
+    """GET and HEAD: the layer, or a part of it."""
+    view = await _view(call)
+    layer = view.layer
+    headers = [
+        *_cached(call, str(layer.digest)),
+        ("Content-Type", "application/octet-stream"),
+        ("Accept-Ranges", "bytes"),
+        ("X-Docker-Size", str(layer.size)),
+    ]
+    if is_known(call.request.headers.get("If-None-Match"), layer.digest):
+        return Answer(304, headers)
+    if call.request.method == "HEAD":
+        return Answer(200, headers, size=layer.size)
+    status, first, count = 200, 0, layer.size
+    part = _part(call, layer.size)
+    if part is not None:
+        status, first, count = 206, part[0], part[1] - part[0] + 1
+        headers.append(("Content-Range", f"bytes {part[0]}-{part[1]}/{layer.size}"))
+    if layer.content is not None:
+        return Answer(status, headers, layer.content[first : first + count])
+    return await send_blob(
+        call.edge, call.request, layer.digest, layer.generation, layer.size, status, headers, (first, count)
+    )
+
+
+async def get_contents(call: Call) -> Answer:
+    """`files` and `diff`: what a client takes for "not computed yet"."""
+    await _view(call)
+    return Answer(200, [("Content-Type", "application/json"), ("Cache-Control", "no-cache")], b"")
+
+
+async def put_json(call: Call) -> Answer:
+    content = await call.body()
+    await call.edge.call(call.edge.app.v1.images.begin, call.caller, call.name, _id(call), content)
+    return call.done()
+
+
+async def put_layer(call: Call) -> Answer:
+    """The layer, mostly chunked and of a length that nobody knows before."""
+    app = call.edge.app
+    image = await call.edge.call(app.v1.images.awaiting, call.caller, call.name, _id(call))
+    upload_id = await call.edge.perform(app.uploads.start(call.caller, call.name))
+    upload = await call.edge.call(app.uploads.open, call.caller, call.name, upload_id)
+    try:
+        length = content_length(call.request)
+        with app.uploads.room.reserve(length or 0) as reservation:
+            upload.on_write = reservation.used
+            await accept_body(call.request)
+            try:
+                await call.edge.transfer.receive(call.request, upload, length)
+            except OSError as error:
+                raise refusal_of(error) from error
+        await call.edge.call(app.v1.images.take_layer, call.caller, call.name, image, upload)
+    except BaseException:
+        # Nobody goes on with it: the client sends its layer again.
+        if not upload.closed:
+            await call.edge.call(app.uploads.close, upload)
+        await call.edge.call(_cancel_quietly, call, upload_id)
+        raise
+    return call.done()
+
+
+async def put_checksum(call: Call) -> Answer:
+    found = call.request.headers
+    sent = [found[name] for name in ("X-Docker-Checksum-Payload", "X-Docker-Checksum") if name in found]
+    if not sent:
+        return refused(412, "Missing Image's checksum")
+    checksums = [parse_checksum(text) for text in sent]
+    await call.edge.call(call.edge.app.v1.images.complete, call.caller, call.name, _id(call), checksums)
+    return call.done()
+
+
+def _cancel_quietly(call: Call, upload_id: str) -> None:
+    try:
+        call.edge.app.uploads.cancel(call.caller, call.name, upload_id)
+    except OrlopError:
+        return
+
+
+async def _view(call: Call) -> View:
+    if not call.name:
+        raise ImageUnknown
+    return await call.edge.call(call.edge.app.v1.reading.find, call.caller, call.name, _id(call))
+
+
+def _id(call: Call) -> ImageId:
+    return ImageId.parse(call.item)
+
+
+def _part(call: Call, size: int) -> tuple[int, int] | None:
+    """RFC 9110: what is no range is ignored, and one that begins beyond the end is refused."""
+    text = call.request.headers.get("Range")
+    if text is None:
+        return None
+    try:
+        return parse_range(text, size)
+    except RangeUnsatisfiable:
+        first, _, last = text.removeprefix("bytes=").partition("-")
+        if (first or last) and (first + last).isascii() and (first + last).isdigit():
+            raise
+        return None
+
+
+def _cached(call: Call, etag: str) -> list[tuple[str, str]]:
+    """What an id stands for never changes; others than its reader may keep it where anyone may read it."""
+    public = call.edge.gate.newcomer(call.request, "").authority.actions(call.name)
+    return [
+        ("Cache-Control", f"{'public' if public else 'private'}, max-age={YEAR}"),
+        ("Last-Modified", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ("ETag", f'"{etag}"'),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+
+
+def _immutable(call: Call, body: bytes, more: list[tuple[str, str]] | None = None) -> Answer:
+    etag = hashlib.sha256(body).hexdigest()
+    headers = [*_cached(call, etag), ("Content-Type", "application/json"), *(more or [])]
+    sent = call.request.headers
+    if is_known(sent.get("If-None-Match"), etag) or ("If-None-Match" not in sent and "If-Modified-Since" in sent):
+        return Answer(304, headers)
+    return Answer(200, headers, body)
