@@ -34,6 +34,7 @@ from orlop.registry.space import Room
 from orlop.registry.status import Status
 from orlop.registry.tags import Tags
 from orlop.registry.uploads import Uploads
+from orlop.registry.v1 import V1
 from orlop.storage.base import Storage
 from orlop.storage.location import open_storage
 from orlop.storage.metered import MeteredStorage
@@ -71,6 +72,7 @@ class App:
         self.details = Details(self.content, self.manifests, self.referrers)
         self.status = Status(storage, database, self.room)
         self.pulls = Pulls(database)
+        self.v1 = V1(self.content, self.names, self.uploads, self.manifests, lease=lease, platform=settings.v1.platform)
         self.clock = Clock(database, lease)
         self.collection = _collection(settings, self.content, self.names, self.uploads, self.clock)
         self.reasons = Reasons(database, settings.retention)

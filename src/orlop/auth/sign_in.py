@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 import secrets
 import threading
 import time
@@ -228,12 +229,18 @@ class SignIn:
         return hashlib.blake2b(header.encode("utf-8", "surrogateescape"), digest_size=16, key=self._salt).digest()
 
 
+# As clients of v1 send the token that they got; some put one more `Token` in front of it.
+_SIGNATURE = re.compile(r"signature\s*[:=]\s*[\"']?([A-Za-z0-9._-]+)")
+
+
 def parse_header(header: str) -> Credentials:
     """What an Authorization header holds, else Unauthorized."""
     scheme, _, rest = header.partition(" ")
     rest = rest.strip()
     if scheme.lower() == "bearer" and rest:
         return Credentials(None, rest)
+    if scheme.lower() == "token" and (found := _SIGNATURE.search(rest)):
+        return Credentials(None, found[1])
     if scheme.lower() != "basic":
         raise Unauthorized("the Authorization header is neither Basic nor Bearer")
     try:

@@ -92,6 +92,17 @@ class ScrubSettings(msgspec.Struct, frozen=True):
     """How many bytes of the store a scrub reads a second, 0 for as many as it can."""
 
 
+class V1Settings(msgspec.Struct, frozen=True):
+    """The Docker Registry API v1, which docker spoke before version 1.6."""
+
+    mode: Literal["off", "read", "write"] = "write"
+    """`write`: images are pushed and pulled over v1 too; `read`: only pulled; `off`: there is no v1."""
+    listen: Annotated[str, Listen(optional=True)] = ""
+    """An address of its own for v1 without v2, `HOST:PORT`: clients that find v2 never try v1. Default: none."""
+    platform: Annotated[str, Text()] = "linux/amd64"
+    """Which image of an index v1 shows, `OS/ARCHITECTURE[/VARIANT]`; where there is none, the first."""
+
+
 class LogSettings(msgspec.Struct, frozen=True):
     """What is written to standard error."""
 
@@ -165,6 +176,7 @@ class Settings(msgspec.Struct, frozen=True):
     audit: AuditSettings = AuditSettings()
     gc: GcSettings = GcSettings()
     scrub: ScrubSettings = ScrubSettings()
+    v1: V1Settings = V1Settings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     tls: TlsSettings = TlsSettings()
@@ -174,6 +186,11 @@ class Settings(msgspec.Struct, frozen=True):
     def address(self) -> Address:
         """`listen`, taken apart."""
         return Address.parse(self.listen)
+
+    @property
+    def v1_address(self) -> Address | None:
+        """`v1.listen`, taken apart; None where v1 has no address of its own."""
+        return Address.parse(self.v1.listen) if self.v1.listen and self.v1.mode != "off" else None
 
     @property
     def metrics_address(self) -> Address | None:

@@ -182,6 +182,11 @@ class Connections(web.Server):
         super().__init__(handler, **settings)
         self.at_once = at_once
 
+    def beside(self, handler: Any) -> "Connections":
+        """Connections like these, to another address, with another handler."""
+        settings = {name: value for name, value in self._kwargs.items() if name != "loop"}
+        return Connections(handler, **settings)
+
     def __call__(self) -> Connection:
         return Connection(self, loop=self._loop, **self._kwargs)
 

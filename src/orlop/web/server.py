@@ -26,6 +26,7 @@ from orlop.web.edge import Edge
 from orlop.web.gate import is_cross_site
 from orlop.web.housekeeping import Housekeeping
 from orlop.web.ui import page
+from orlop.web.v1 import routes as v1
 from orlop.web.v2 import routes as v2
 
 log = structlog.get_logger("orlop.web")
@@ -107,10 +108,35 @@ class Server:
             address = settings.address
             site = web.TCPSite(runner, address.host, address.port, ssl_context=self._tls, backlog=1024)
             await site.start()
-            async with self._metrics_site():
+            async with self._metrics_site(), self._v1_site(connections):
                 yield _url(runner.addresses[0], secure=bool(settings.tls.cert))
             await site.stop()
             await connections.drain(settings.limits.drain_timeout)
+        finally:
+            await runner.cleanup()
+
+    @contextlib.asynccontextmanager
+    async def _v1_site(self, connections: Connections) -> AsyncIterator[None]:
+        """v1 on an address of its own, without v2, which its clients would take first."""
+        address = self._app.settings.v1_address
+        if address is None:
+            yield
+            return
+
+        async def handle(request: web.BaseRequest) -> Answer:
+            if request.raw_path.startswith(v1.PATHS):
+                return await self.handle(request)
+            return health.absent()
+
+        alone = connections.beside(handle)
+        runner = web.ServerRunner(alone, shutdown_timeout=CANCEL_TIMEOUT)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, address.host, address.port, ssl_context=self._tls, backlog=1024).start()
+            host, port = runner.addresses[0][:2]
+            log.info("v1 alone", listens=f"{host}:{port}")
+            yield
+            await alone.drain(self._app.settings.limits.drain_timeout)
         finally:
             await runner.cleanup()
 
@@ -202,6 +228,8 @@ class Server:
             return v2
         if path.startswith("/api/"):
             return api
+        if path.startswith(v1.PATHS) and self._app.settings.v1.mode != "off":
+            return v1
         if path.partition("?")[0] in (tokens.TOKEN_PATH, tokens.KEYS_PATH):
             return tokens
         return None

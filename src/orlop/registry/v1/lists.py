@@ -54,7 +54,6 @@ class Lists:
 def publish_list(database: Database, names: Names, name: RepositoryName) -> None:
     """Brings `_images_list` in the tree to what is listed."""
 
-
     def unit(connection: Connection) -> Change:
         return outbox.add(connection, "images", name, ""), v1_images.list_text(connection, name)
 

@@ -26,9 +26,7 @@ PAGE = 1000
 
 
 class Tags:
-    def __init__(
-        self, content: Content, uploads: Uploads, pushed: Manifests, views: Views, *, lease: int
-    ) -> None:
+    def __init__(self, content: Content, uploads: Uploads, pushed: Manifests, views: Views, *, lease: int) -> None:
         """`lease` in milliseconds."""
         self._database: Database = content.database
         self._uploads = uploads
@@ -38,19 +36,20 @@ class Tags:
 
     def listing(self, caller: Caller, name: RepositoryName) -> dict[str, str]:
         """The image that each tag names; tags that v1 cannot show are left out. RepositoryUnknown."""
-        found: dict[str, str] = {}
+        with self._database.snapshot() as connection:
+            shown = ((tag, self._image_of(connection, name, tag)) for tag in self.names(caller, name))
+            return {tag: image_id for tag, image_id in shown if image_id is not None}
+
+    def names(self, caller: Caller, name: RepositoryName) -> list[Tag]:
+        """Every tag, also those that v1 cannot show. RepositoryUnknown."""
+        found: list[str] = []
         with self._database.snapshot() as connection:
             repository_id = repositories.find_known(connection, name)
             if repository_id is None:
                 raise RepositoryUnknown("Repository not found", detail={"name": name})
-            last = ""
-            while page := tags.names(connection, repository_id, last=last, count=PAGE):
-                for tag in page:
-                    image_id = self._image_of(connection, name, Tag(tag))
-                    if image_id is not None:
-                        found[tag] = image_id
-                last = page[-1]
-        return found
+            while page := tags.names(connection, repository_id, last=found[-1] if found else "", count=PAGE):
+                found += page
+        return [Tag(tag) for tag in found]
 
     def find(self, caller: Caller, name: RepositoryName, tag: Tag) -> str:
         """The image that the tag names. TagUnknown."""

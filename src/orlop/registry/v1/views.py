@@ -12,7 +12,7 @@ from orlop.domain.digest import Digest
 from orlop.domain.errors import BlobUnknown, ManifestInvalid, ManifestUnknown, NoV1View
 from orlop.domain.manifest import INDEXES, Manifest, parse_manifest
 from orlop.domain.name import RepositoryName
-from orlop.domain.v1.from_manifest import Image, choose_child, images_of
+from orlop.domain.v1.from_manifest import Image, chain, choose_child
 from orlop.registry.content import Content
 
 REMEMBERED = 2_000
@@ -77,7 +77,7 @@ class Views:
         manifest = self._parsed(found)
         if manifest.config is None:
             raise NoV1View
-        return tuple(images_of(manifest, self._content.read(manifest.config.digest)))
+        return tuple(chain(manifest, self._content.read(manifest.config.digest)))
 
     def _child(self, connection: Connection, name: RepositoryName, index: Found) -> Found | None:
         try:

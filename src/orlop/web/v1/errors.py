@@ -6,7 +6,12 @@ from orlop.domain import errors
 from orlop.domain.errors import OrlopError
 from orlop.web.answers import Answer, json_answer
 
-PLAIN = [("Cache-Control", "no-cache"), ("Pragma", "no-cache"), ("Expires", "-1"), ("X-Content-Type-Options", "nosniff")]
+PLAIN = [
+    ("Cache-Control", "no-cache"),
+    ("Pragma", "no-cache"),
+    ("Expires", "-1"),
+    ("X-Content-Type-Options", "nosniff"),
+]
 """Headers of every answer that may be another one next time."""
 
 STATUSES: dict[type[OrlopError], int] = {

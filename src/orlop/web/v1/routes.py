@@ -125,7 +125,6 @@ async def _repository_of(call: Call) -> RepositoryName:
 
 
 def _match(target: Target) -> Match | None:
-    segments = [segment for segment in target.segments[1:] if segment != "v1"][:]
     segments = target.segments[2:] if target.segments[1:2] == ["v1"] else target.segments[1:]
     if segments and not segments[-1]:
         segments = segments[:-1]  # a slash at the end says nothing
@@ -141,21 +140,12 @@ def _match(target: Target) -> Match | None:
 
 
 def _match_repository(segments: list[str]) -> Match:
-    shapes = (
-        (3, lambda end: "tags/*/json" if end[0] == "tags" and end[2] == "json" else ""),
-        (3, lambda end: "layer/*/access" if end[0] == "layer" and end[2] == "access" else ""),
-        (2, lambda end: "tags/*" if end[0] == "tags" else ""),
-        (1, lambda end: end[0] if end[0] in ("tags", "json", "properties", "images", "auth") else ""),
-    )
-    for length, shape_of in shapes:
-        if len(segments) <= length:
-            continue
+    for length in (3, 2, 1):
         end = segments[-length:]
-        shape = shape_of(end)
-        if shape:
-            item = end[1] if "*" in shape else ""
+        shape = "/".join([end[0], "*", *end[2:]]) if length > 1 else end[0]
+        if len(segments) > length and shape in REPOSITORIES:
             label = shape.replace("/*", "").replace("/", "_")
-            return Match(label, REPOSITORIES[shape], _name(segments[:-length]), item)
+            return Match(label, REPOSITORIES[shape], _name(segments[:-length]), end[1] if length > 1 else "")
     return Match("repository", REPOSITORIES[""], _name(segments), "")
 
 

@@ -4,8 +4,6 @@ The token is one of the token service's, in the words of v1: `Token signature=â€
 without accounts gives one too, which says nothing but the repository: clients send it with requests that name none.
 """
 
-import re
-
 from orlop.auth.grants import Grants
 from orlop.domain.access import DELETE, PULL, PUSH
 from orlop.web.v1.calls import COOKIE, Call
@@ -13,15 +11,8 @@ from orlop.web.v1.calls import COOKIE, Call
 ACCESS = {"read": (PULL,), "write": (PULL, PUSH), "delete": (PULL, DELETE)}
 """What each kind of access comes to: who may write may read."""
 
-_SIGNATURE = re.compile(r"^\s*(?:token\s+)+.*?signature\s*[:=]\s*[\"']?([A-Za-z0-9._-]+)", re.IGNORECASE)
 OPEN = "open"
 """The signature of a registry without accounts."""
-
-
-def as_bearer(header: str) -> str:
-    """An Authorization header of v1 as one that v2 knows; any other one as it is."""
-    found = _SIGNATURE.match(header)
-    return f"Bearer {found[1]}" if found else header
 
 
 async def headers(call: Call, access: str) -> list[tuple[str, str]]:
@@ -42,8 +33,10 @@ async def _signature(call: Call, access: str) -> str:
     service, grants = call.edge.app.access, call.caller.authority
     if service is None or not isinstance(grants, Grants):
         return OPEN
+    from orlop.auth.sign_in import parse_header
+
     if grants.derived:  # it came by a token, and is told that again
-        return as_bearer(call.request.headers.get("Authorization", "")).partition(" ")[2]
+        return parse_header(call.request.headers.get("Authorization", "")).secret
     from orlop.auth.token_service import Asked
 
     asked = Asked({call.name: frozenset(ACCESS[access])}, catalog=False)

@@ -44,9 +44,7 @@ async def get(call: Call) -> Answer:
     if is_known(call.request.headers.get("If-None-Match"), digest):
         return Answer(304, headers)
     status, first, count = _part(call, digest, held, headers)
-    return await send_blob(
-        call.edge, call.request, digest, held.generation, held.size, status, headers, (first, count)
-    )
+    return await send_blob(call.edge, call.request, digest, held.generation, held.size, status, headers, (first, count))
 
 
 def get_at_once(call: Call) -> Answer | None:
