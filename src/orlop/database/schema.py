@@ -266,6 +266,7 @@ v1_images = Table(
     Column("state", Text, nullable=False),  # in_progress or complete
     Column("attempt", Text, nullable=False),  # names the push that last began it
     Column("checksums", Text, nullable=False),  # JSON array: those that were sent and found right
+    Column("announced", Text, nullable=False),  # JSON object: those that came before the layer
     Column("layer_digest", _Name),
     Column("layer_size", BigInteger),
     Column("layer_facts", Text),  # JSON object: what was found in the layer

@@ -21,6 +21,7 @@ class Image(NamedTuple):
     state: str
     attempt: str
     checksums: str
+    announced: str
     layer_digest: str | None
     layer_size: int | None
     layer_facts: str | None
@@ -49,7 +50,7 @@ _COLUMNS = [v1_images.c[name] for name in Image._fields]
 
 def _begin(insert: Insert) -> Any:
     statement = insert(v1_images).values(parameters(v1_images))
-    columns = ("parent", "document", "attempt", "checksums", "updated_at")
+    columns = ("parent", "document", "attempt", "checksums", "announced", "updated_at")
     nothing = ("layer_digest", "layer_size", "layer_facts", "shown_digest", "manifest_digest")
     return statement.on_conflict_do_update(
         index_elements=["repository_id", "image_id"],
@@ -106,6 +107,18 @@ _SET_LAYER = Statement(
             shown_digest=bindparam("shown"),
             updated_at=bindparam("now"),
         )
+    )
+)
+_ANNOUNCE_SUMS = Statement(
+    lambda _: (
+        update(v1_images)
+        .where(
+            v1_images.c.repository_id == bindparam("repository"),
+            v1_images.c.image_id == bindparam("image"),
+            v1_images.c.attempt == bindparam("of"),
+            v1_images.c.layer_digest.is_(None),
+        )
+        .values(announced=bindparam("sums"), updated_at=bindparam("now"))
     )
 )
 _COMPLETE = Statement(
@@ -221,7 +234,14 @@ _REMOVE = Statement(
 
 
 def begin(
-    connection: Connection, repository_id: int, image_id: str, parent: str | None, document: str, attempt: str
+    connection: Connection,
+    repository_id: int,
+    image_id: str,
+    *,
+    parent: str | None,
+    document: str,
+    attempt: str,
+    announced: str,
 ) -> bool:
     """Records the JSON of an image that is being pushed, for the first time or again. False: it is complete."""
     empty = dict.fromkeys(("layer_digest", "layer_size", "layer_facts", "shown_digest", "manifest_digest"))
@@ -235,6 +255,7 @@ def begin(
             state="in_progress",
             attempt=attempt,
             checksums="[]",
+            announced=announced,
             updated_at=connection.now(),
             **empty,
         )
@@ -271,6 +292,21 @@ def set_layer(connection: Connection, image: Image, digest: str, size: int, fact
             size=size,
             facts=facts,
             shown=shown,
+            now=connection.now(),
+        )
+        > 0
+    )
+
+
+def announce_checksums(connection: Connection, image: Image, announced: str) -> bool:
+    """Records checksums that came before their layer; False: that has come meanwhile."""
+    return (
+        connection.run(
+            _ANNOUNCE_SUMS,
+            repository=image.repository_id,
+            image=image.image_id,
+            of=image.attempt,
+            sums=announced,
             now=connection.now(),
         )
         > 0

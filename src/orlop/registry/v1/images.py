@@ -25,7 +25,7 @@ from orlop.domain.errors import (
     ImageUnknown,
 )
 from orlop.domain.name import RepositoryName
-from orlop.domain.v1.checksums import Checksum
+from orlop.domain.v1.checksums import Checksum, parse_checksum
 from orlop.domain.v1.ids import ImageId
 from orlop.domain.v1.image_json import parse_image_json
 from orlop.registry.content import Content
@@ -54,8 +54,13 @@ class Images:
         self._layers = Layers(content, uploads)
         self._lease = lease
 
-    def begin(self, caller: Caller, name: RepositoryName, image_id: ImageId, content: bytes) -> None:
-        """Takes an image's JSON. ImageInvalid; ImageExists where it is complete."""
+    def begin(
+        self, caller: Caller, name: RepositoryName, image_id: ImageId, content: bytes, sent: Sequence[Checksum] = ()
+    ) -> None:
+        """Takes an image's JSON. ImageInvalid; ImageExists where it is complete.
+
+        Checksums that are sent with it end the push once the layer has come and has them.
+        """
         parsed = parse_image_json(content, image_id)
         reader = self._database.reader()
         repository_id = repositories.find(reader, name)
@@ -78,9 +83,18 @@ class Images:
             with suppress(FileNotFoundError):
                 self._storage.remove(path)  # of an attempt before
 
+        announced = msgspec.json.encode(Announced(list(map(str, sent)), ends=bool(sent))).decode()
+
         def unit(connection: Connection) -> bool:
-            document = content.decode()
-            return v1_images.begin(connection, repository_id, image_id, parsed.parent, document, attempt)
+            return v1_images.begin(
+                connection,
+                repository_id,
+                image_id,
+                parent=parsed.parent,
+                document=content.decode(),
+                attempt=attempt,
+                announced=announced,
+            )
 
         if not self._database.write(unit):
             self.mend(name, image_id)
@@ -94,9 +108,11 @@ class Images:
         return image
 
     def take_layer(self, caller: Caller, name: RepositoryName, image: Image, upload: OpenUpload) -> None:
-        """Makes the upload the layer of an image that awaits it."""
+        """Makes the upload the layer of an image that awaits it. ChecksumMismatch: it has not what was announced."""
         digest, size = self._uploads.finish_as_it_is(caller, upload)
         facts, shown = self._layers.examine(caller, name, digest, size, image.document.encode())
+        announced = msgspec.json.decode(image.announced, type=Announced)
+        _demand(facts, announced.sums)
         paths = self._paths(name, ImageId(image.image_id))
         self._storage.link(self._content.path(digest), paths.layer)
 
@@ -107,16 +123,19 @@ class Images:
 
         if not self._database.write(unit):
             raise ImageInvalid("this image is being pushed by another client: push it again")
+        if announced.ends:
+            self.complete(caller, name, ImageId(image.image_id), [parse_checksum(text) for text in announced.sums])
 
     def complete(self, caller: Caller, name: RepositoryName, image_id: ImageId, sent: Sequence[Checksum]) -> None:
         """Ends the push of an image. ChecksumMismatch: nothing was changed. ChecksumUnexpected, ImageUnknown."""
         image = self._find(name, image_id)
-        if image.state == "complete" or image.layer_digest is None or image.layer_facts is None:
+        if image.state == "complete":
             raise ChecksumUnexpected
+        if image.layer_digest is None or image.layer_facts is None:
+            self._announce(image, sent)
+            return
         facts = msgspec.json.decode(image.layer_facts, type=Facts)
-        for checksum in sent:
-            if str(checksum) != (facts.payload if checksum.label == "sha256" else facts.tarsums.get(checksum.label)):
-                raise ChecksumMismatch
+        _demand(facts, list(map(str, sent)))
         kept = list(dict.fromkeys([facts.payload, *map(str, sent)]))
         self._write(name, image, kept)
         with suppress(FileNotFoundError):
@@ -135,6 +154,12 @@ class Images:
             self.mend(name, image_id)
             raise ChecksumUnexpected
         publish_list(self._database, self._names, name)
+
+    def _announce(self, image: Image, sent: Sequence[Checksum]) -> None:
+        """Some clients send the checksum before the layer, and once more after it."""
+        announced = msgspec.json.encode(Announced(list(map(str, sent)), ends=False)).decode()
+        if not self._database.write(lambda connection: v1_images.announce_checksums(connection, image, announced)):
+            raise ChecksumUnexpected
 
     def mend(self, name: RepositoryName, image_id: ImageId) -> None:
         """Brings the tree to what the row says, where two pushes have met."""
@@ -174,6 +199,19 @@ class Images:
 
     def _paths(self, name: RepositoryName, image_id: ImageId) -> "Paths":
         return Paths.of(self._storage, name, image_id)
+
+
+class Announced(msgspec.Struct):
+    """Checksums that came before their layer. `ends`: the layer ends the push, as no other checksum comes."""
+
+    sums: list[str]
+    ends: bool
+
+
+def _demand(facts: Facts, sums: Sequence[str]) -> None:
+    """ChecksumMismatch, unless the layer has all of these."""
+    if any(text not in (facts.payload, *facts.tarsums.values()) for text in sums):
+        raise ChecksumMismatch
 
 
 class Paths(NamedTuple):

@@ -66,7 +66,8 @@ async def get_contents(call: Call) -> Answer:
 
 async def put_json(call: Call) -> Answer:
     content = await call.body()
-    await call.edge.call(call.edge.app.v1.images.begin, call.caller, call.name, _id(call), content)
+    sent = [parse_checksum(text) for text in _sent(call)]
+    await call.edge.call(call.edge.app.v1.images.begin, call.caller, call.name, _id(call), content, sent)
     return call.done()
 
 
@@ -96,13 +97,17 @@ async def put_layer(call: Call) -> Answer:
 
 
 async def put_checksum(call: Call) -> Answer:
-    found = call.request.headers
-    sent = [found[name] for name in ("X-Docker-Checksum-Payload", "X-Docker-Checksum") if name in found]
+    sent = _sent(call)
     if not sent:
         return refused(412, "Missing Image's checksum")
     checksums = [parse_checksum(text) for text in sent]
     await call.edge.call(call.edge.app.v1.images.complete, call.caller, call.name, _id(call), checksums)
     return call.done()
+
+
+def _sent(call: Call) -> list[str]:
+    found = call.request.headers
+    return [found[name] for name in ("X-Docker-Checksum-Payload", "X-Docker-Checksum") if found.get(name)]
 
 
 def _cancel_quietly(call: Call, upload_id: str) -> None:

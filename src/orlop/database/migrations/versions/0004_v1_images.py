@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("attempt", sa.Text(), nullable=False),
         sa.Column("checksums", sa.Text(), nullable=False),
+        sa.Column("announced", sa.Text(), nullable=False),
         sa.Column("layer_digest", _NAME, nullable=True),
         sa.Column("layer_size", sa.BigInteger(), nullable=True),
         sa.Column("layer_facts", sa.Text(), nullable=True),
