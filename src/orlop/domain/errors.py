@@ -196,6 +196,12 @@ class ImageUploading(OrlopError):
     message = "Image is being uploaded, retry later"
 
 
+class ArchiveInvalid(OrlopError):
+    """A layer that cannot be read as an archive, or not within the limits; the message says why."""
+
+    message = "the archive cannot be read"
+
+
 class ChecksumMismatch(ImageInvalid):
     message = "Checksum mismatch"
 
