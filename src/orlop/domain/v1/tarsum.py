@@ -37,6 +37,10 @@ class _Member:
         "devmajor", "devminor", "gid", "gname", "linkname", "mode", "mtime", "name", "size", "type", "uid", "uname",
         "xattrs",
     )  # fmt: skip
+
+    def __init__(self, block: bytes) -> None:
+        if _sum(block) != _octal(block[148:156]):
+            raise ArchiveInvalid("the layer is no archive: a header's checksum is wrong")
         self.name = _text(block[0:100])
         self.mode = _octal(block[100:108])
         self.uid = _octal(block[108:116])
