@@ -76,7 +76,7 @@ class Images:
         for path, piece in (
             (paths.mark, MARK),
             (paths.json, content),
-            (paths.ancestry, msgspec.json.encode(ancestry)),
+            (paths.ancestry, _encoded(ancestry)),
         ):
             self._storage.put_content(path, piece)
         for path in (paths.checksum, paths.layer):
@@ -177,8 +177,8 @@ class Images:
         reader = self._database.reader()
         ancestry = [image.image_id, *self._ancestry_of_parent(reader, image.repository_id, image.parent)]
         self._storage.put_content(paths.json, image.document.encode())
-        self._storage.put_content(paths.ancestry, msgspec.json.encode(ancestry))
-        self._storage.put_content(paths.checksum, msgspec.json.encode(checksums))
+        self._storage.put_content(paths.ancestry, _encoded(ancestry))
+        self._storage.put_content(paths.checksum, _encoded(checksums))
         self._storage.link(self._content.path(Digest(str(image.layer_digest))), paths.layer)
 
     def _find(self, name: RepositoryName, image_id: ImageId) -> Image:
@@ -199,6 +199,10 @@ class Images:
 
     def _paths(self, name: RepositoryName, image_id: ImageId) -> "Paths":
         return Paths.of(self._storage, name, image_id)
+
+
+def _encoded(texts: Sequence[str]) -> bytes:
+    return msgspec.json.encode(list(map(str, texts)))
 
 
 class Announced(msgspec.Struct):
