@@ -7,12 +7,15 @@ a stream, piece by piece.
 import bz2
 import enum
 import lzma
+import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
 
 from orlop.domain.errors import ArchiveInvalid
 
+TAKEN = 1 << 18
+"""Bytes that go in at once."""
 PIECE = 1 << 20
 """Bytes that come out at once, at most."""
 MOST_OUT = 1 << 40
@@ -22,6 +25,8 @@ FREE = 64 << 20
 """Bytes that may come out whatever the ratio: layers of zeros are small and harmless."""
 MOST_MEMORY = 256 << 20
 """Bytes that the decoder of xz may take."""
+LARGEST_WINDOW = 27
+"""Of zstd: 128 MiB, as a power of two."""
 
 
 class Format(enum.Enum):
@@ -79,9 +84,20 @@ class _Deflate:
         return found
 
 
+def _zstd() -> _Decoder:
+    # Loaded where such a layer comes: over v1, hardly ever.
+    if sys.version_info >= (3, 14):
+        from compression.zstd import DecompressionParameter, ZstdDecompressor
+    else:
+        from backports.zstd import DecompressionParameter, ZstdDecompressor
+
+    return ZstdDecompressor(options={DecompressionParameter.window_log_max: LARGEST_WINDOW})
+
+
 _DECODERS: dict[Format, Callable[[], _Decoder]] = {
     Format.GZIP: _Deflate,
     Format.BZIP2: bz2.BZ2Decompressor,
+    Format.ZSTD: _zstd,
     Format.XZ: lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_MEMORY),
 }
 
@@ -94,11 +110,10 @@ def decompressed(pieces: Iterable[bytes], form: Format) -> Iterator[bytes]:
     if form is Format.TAR:
         yield from pieces
         return
-    if form not in _DECODERS:
-        raise ArchiveInvalid(f"a layer that is compressed by {form.name.lower()} cannot be read here")
     came = went = 0
     decoder: _Decoder | None = _DECODERS[form]()
-    for piece in pieces:
+    # zlib gives back what it has not used: of large pieces that would be copied again and again.
+    for piece in (piece[at : at + TAKEN] for piece in pieces for at in range(0, len(piece), TAKEN)):
         came += len(piece)
         while piece or (decoder is not None and not decoder.needs_input and not decoder.eof):
             if decoder is None:
@@ -122,8 +137,12 @@ def decompressed(pieces: Iterable[bytes], form: Format) -> Iterator[bytes]:
 def _step(decoder: _Decoder, piece: bytes, form: Format) -> bytes:
     try:
         return decoder.decompress(piece, PIECE)
-    except (zlib.error, OSError, EOFError, lzma.LZMAError, MemoryError) as error:
+    except (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError, MemoryError) as error:
         raise ArchiveInvalid(f"the layer is not valid {form.name.lower()}: {error}") from error
+    except Exception as error:
+        if type(error).__name__ == "ZstdError":
+            raise ArchiveInvalid(f"the layer is not valid zstd: {error}") from error
+        raise
 
 
 def _next_member(piece: bytes, form: Format) -> bytes:
