@@ -113,7 +113,7 @@ def decompressed(pieces: Iterable[bytes], form: Format) -> Iterator[bytes]:
     came = went = 0
     decoder: _Decoder | None = _DECODERS[form]()
     # zlib gives back what it has not used: of large pieces that would be copied again and again.
-    for piece in (piece[at : at + TAKEN] for piece in pieces for at in range(0, len(piece), TAKEN)):
+    for piece in (large[at : at + TAKEN] for large in pieces for at in range(0, len(large), TAKEN)):
         came += len(piece)
         while piece or (decoder is not None and not decoder.needs_input and not decoder.eof):
             if decoder is None:
