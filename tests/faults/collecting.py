@@ -4,12 +4,13 @@ import contextlib
 import os
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.servers import command
 
 LEASE = 2.0
 """Seconds, of the servers and of collection in these tests."""
@@ -21,8 +22,8 @@ def begin(data: Path, *arguments: str, wrapper: tuple[str, ...] = (), lease: flo
     """A collection that runs."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ORLOP_")}
     environment["ORLOP_LIMITS_LEASE"] = f"{lease}s"
-    command = [*wrapper, sys.executable, "-m", "orlop", "gc", "--data", str(data), *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    words = command("gc", "--data", str(data), *arguments, wrapper=wrapper)
+    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def end(process: "subprocess.Popen[bytes]", *, status: int = 0) -> str:

@@ -103,6 +103,8 @@ class Service:
                 lies.put_manifest("latest", self.pushed.content, OCI_IMAGE),
             ]
             assert [answer.status for answer in answers] == [400] * len(answers), [str(answer) for answer in answers]
+            endless = (b" " * MIB for _ in range(64))
+            assert lies.put_manifest("latest", endless).status == 413, "a manifest without end is not refused"
             assert lies.get(f"blobs/{other}").status == 404, "content is served under a digest that it has not"
             assert lies.get("manifests/latest").status == 404, "a manifest is served whose blobs are not there"
 

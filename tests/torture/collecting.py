@@ -1,26 +1,17 @@
-"""`orlop gc`, and what a server's collection has done."""
+"""What collections have done."""
 
+import json
 import re
-import subprocess
 import urllib.request
 
-from orlop.cli.commands import COMMANDS
-from tests.servers import OrlopServer, command
-
-PATIENCE = 300.0
-COLLECTS = "gc" in COMMANDS
+from tests.faults import collecting
+from tests.servers import OrlopServer
 
 
-def collect(server: OrlopServer) -> int | None:
-    """Everything that nothing keeps, whether the server runs or not. Bytes; None where there is no collection."""
-    if not COLLECTS:
-        return None
-    words = command("gc", "--json", "--data", str(server.data))
-    done = subprocess.run(
-        words, env=server.environment(), capture_output=True, text=True, check=False, timeout=PATIENCE
-    )
-    assert done.returncode == 0, f"orlop gc: {done.stderr}"
-    return int(re.search(r'"bytes": ?(\d+)', done.stdout)[1])  # type: ignore[index]
+def collect(server: OrlopServer, lease: float) -> int:
+    """Takes away what nothing keeps, whether the server runs or not; bytes. `lease`: the server's, in seconds."""
+    said = collecting.collect(server.data, "--json", lease=lease)
+    return int(json.loads(said.splitlines()[0])["bytes"])
 
 
 def collections(server: OrlopServer) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import time
 from tests.faults.history import History
 from tests.servers import OrlopServer
 from tests.torture.agreement import compare
-from tests.torture.collecting import COLLECTS, collect, collections
+from tests.torture.collecting import collect, collections
 from tests.torture.harness import LEASE, Row, Run
 from tests.torture.settings import COLLECTING, HESITANT
 from tests.torture.trapper import RETAINED, Tally, Trapper
@@ -33,7 +33,7 @@ def work(run: Run) -> None:
         figures.gc_cycles, figures.bytes_reclaimed = collections(server)
         assert server.stop() == 0, "the server did not stop cleanly"
         time.sleep(LEASE)
-        figures.bytes_reclaimed += collect(server) or 0
+        figures.bytes_reclaimed += collect(server, LEASE)
         run.note(compare(server.data))
     figures.ops = history.acknowledged + history.unknown + history.refused
     figures.acked_writes, figures.unknown = history.acknowledged, history.unknown
@@ -60,7 +60,7 @@ def _let_work(run: Run, server: OrlopServer, trappers: list[Trapper], tally: Tal
             done = history.acknowledged + history.refused
             cycles = collections(server)[0]
             run.say(f"{done} operations, {cycles} collections")
-            enough = done >= run.amounts["ops"] and (cycles >= run.amounts["cycles"] or not COLLECTS)
+            enough = done >= run.amounts["ops"] and cycles >= run.amounts["cycles"]
             if enough or tally.told or history.surprises or not all(thread.is_alive() for thread in threads):
                 stop.set()
     finally:

@@ -64,7 +64,7 @@ class CollectionPoints:
             history = self._history.copied()
             with Requester(server.host_port) as requester:
                 Verification(requester, history).check()
-        collect(server)
+        collect(server, 0.001)
         found = compare(self._copy)
         self._run.note(found)
         assert found, f"after {inject}: {str(found)[:1000]}"

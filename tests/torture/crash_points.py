@@ -5,7 +5,6 @@ from typing import Protocol
 
 from tests.faults import crash_points, failing_disk
 from tests.faults.tracer import Point
-from tests.torture.collecting import COLLECTS
 from tests.torture.collection_points import CollectionPoints
 from tests.torture.harness import Row, Run
 
@@ -68,11 +67,18 @@ class Errors:
 def work(run: Run) -> None:
     """The kinds take turns, each with its points in an order by chance, until the time is over or all are done."""
     figures = run.figures
-    figures.count(lost=0, corrupt=0, tmp_left=0, crash_points_hit=0, crash_points_total=0, acked_writes=0, unknown=0)
-    kinds: list[Points] = [Kills(run), *(Errors(run, error) for error in failing_disk.ERRORS)]
-    if COLLECTS:
-        figures.count(orphans_after_gc=0)
-        kinds.append(CollectionPoints(run))
+    figures.count(
+        lost=0,
+        corrupt=0,
+        tmp_left=0,
+        crash_points_hit=0,
+        crash_points_total=0,
+        orphans_after_gc=0,
+        acked_writes=0,
+        unknown=0,
+    )
+    errors = [Errors(run, error) for error in failing_disk.ERRORS]
+    kinds: list[Points] = [Kills(run), *errors, CollectionPoints(run)]
     for kind in kinds:
         figures.count(crash_points_total=len(kind.points))
         run.random.shuffle(kind.points)

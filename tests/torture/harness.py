@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from tests.faults.history import History, Key
-from tests.faults.verification import Wrong
+from tests.faults.requests import Unexpected
+from tests.faults.verification import Damaged, Wrong
 from tests.servers import OrlopServer
 from tests.torture.agreement import Agreement
-from tests.torture.collecting import COLLECTS
 from tests.torture.figures import Figures
 
 LEASE = 2.0
@@ -96,11 +96,10 @@ class Run:
 
     def note(self, found: Agreement) -> None:
         """Counts what tree and database do not agree on."""
-        self.figures.count(lost=len(found.missing), apart=len(found.names), tmp_left=len(found.unfinished))
-        if COLLECTS:
-            self.figures.count(orphans_after_gc=len(found.orphans))
-        else:
-            found = found._replace(orphans=[])
+        self.figures.count(
+            lost=len(found.missing), apart=len(found.names), tmp_left=len(found.unfinished),
+            orphans_after_gc=len(found.orphans),
+        )  # fmt: skip
         if not found:
             self.failure += "\n".join(f"{kind}: {each}" for kind, all_ in found._asdict().items() for each in all_[:20])
 
@@ -130,7 +129,9 @@ class Run:
     def _note(self, error: Exception) -> None:
         if isinstance(error, Wrong):
             self.figures.count(lost=int(error.lost), corrupt=int(not error.lost))
-        elif re.search("other bytes|/blobs/.*(404|not 200)|manifests/sha256", str(error)):
+        elif isinstance(error, Unexpected):
+            self.figures.count(lost=int(error.status == 404), http_5xx=int(error.status >= 500))
+        elif isinstance(error, Damaged):
             self.figures.count(corrupt=1)
         last = f"{type(error).__name__}: {' '.join(str(error).split())}"
         self.failure += "".join(traceback.format_exception(error)) + "\n" + last

@@ -52,7 +52,7 @@ def work(run: Run) -> None:
         kills.verify()
         assert kills.server.stop() == 0, "the server did not stop cleanly"
         time.sleep(LEASE)
-        figures.bytes_reclaimed = collect(kills.server)
+        figures.bytes_reclaimed = collect(kills.server, LEASE)
         run.note(compare(kills.server.data))
         kills.server.start()
         kills.verify()

@@ -52,7 +52,7 @@ def race(server: OrlopServer, name: str) -> int:
 def work(run: Run) -> None:
     figures = run.figures
     figures.planned = run.amounts["writes"]
-    figures.count(lost=0, corrupt=0, apart=0)
+    figures.count(lost=0, corrupt=0, apart=0, tmp_left=0)
     requests: list[Request] = []
     races = 0
     with OrlopServer(run.memory() / "data", wrapper=HESITANT, LOG_LEVEL="warning", **COLLECTING) as server:

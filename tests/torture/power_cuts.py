@@ -1,7 +1,9 @@
 """Power cuts under load, and the same ones on Debian's docker-registry."""
 
 import contextlib
+import shutil
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,7 +117,8 @@ def work(run: Run) -> None:
 def _side_by_side(run: Run) -> None:
     """The same pushes and the same cuts on both; only Orlop's are a part of the verdict."""
     left = max(1.0, run.deadline - time.monotonic())
-    for title, part in (("docker-registry 2.8.2", 0.5), ("orlop", 1.0)):
+    sides = [("docker-registry 2.8.2", 0.5), ("orlop", 1.0)]
+    for title, part in sides if shutil.which("docker-registry") else sides[1:]:
         deadline = run.deadline - left * (1 - part)
         figures = Figures(row=f"{run.row.key}, pushes alone", seed=run.seed, backend=title, planned=run.amounts["cuts"])
         figures.count(lost=0, corrupt=0)
@@ -138,7 +141,8 @@ def _side_by_side(run: Run) -> None:
             assert not cuts.wrong, f"after cuts under pushes alone: {list(cuts.wrong.items())[:5]}"
             figures.backend = "sqlite+directory"
         figures.verdict = "held" if not cuts.wrong else "for comparison"
-        figures.notes = [f"{key.kind}: {how}" for key, how in list(cuts.wrong.items())[:5]]
+        found = Counter(f"{key.kind}s {how}" for key, how in cuts.wrong.items())
+        figures.notes = [f"{count} {what}" for what, count in found.most_common()]
         run.more.append(figures)
 
 

@@ -3,14 +3,11 @@
 import sys
 from pathlib import Path
 
-from orlop.config.fields import FIELDS
 from tests.torture.harness import LEASE
 
 INTERVAL = "200ms"
 """Between two collections. Each costs a look at every row."""
 
-COLLECTING = {"LIMITS_LEASE": f"{int(LEASE * 1000)}ms"}
-if "gc.interval" in FIELDS:
-    COLLECTING |= {"GC_INTERVAL": INTERVAL, "GC_RATE": "0"}
+COLLECTING = {"LIMITS_LEASE": f"{int(LEASE * 1000)}ms", "GC_INTERVAL": INTERVAL, "GC_RATE": "0"}
 
 HESITANT = (sys.executable, str(Path(__file__).with_name("hesitant.py").absolute()))
