@@ -67,16 +67,8 @@ class Errors:
 def work(run: Run) -> None:
     """The kinds take turns, each with its points in an order by chance, until the time is over or all are done."""
     figures = run.figures
-    figures.count(
-        lost=0,
-        corrupt=0,
-        tmp_left=0,
-        crash_points_hit=0,
-        crash_points_total=0,
-        orphans_after_gc=0,
-        acked_writes=0,
-        unknown=0,
-    )
+    figures.count(lost=0, corrupt=0, tmp_left=0, orphans_after_gc=0)
+    figures.count(crash_points_hit=0, crash_points_total=0, acked_writes=0, unknown=0)
     errors = [Errors(run, error) for error in failing_disk.ERRORS]
     kinds: list[Points] = [Kills(run), *errors, CollectionPoints(run)]
     for kind in kinds:
