@@ -92,7 +92,7 @@ def _stop(kills: Kills) -> None:
 ROW = Row(
     key="kills",
     title=f"random kill -9 under {PUSHERS} clients that push and delete, collection running",
-    seconds=300,
+    seconds=360,
     amounts={"kills": 200},
     quick={"kills": 8},
     quick_seconds=20,
