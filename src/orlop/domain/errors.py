@@ -186,3 +186,9 @@ class BackupRefused(OrlopError):
     """A backup cannot be made there, or cannot be restored; the message names the remedy."""
 
     message = "the backup cannot be used"
+
+
+class NoV1View(OrlopError):
+    """What a tag names is nothing that the v1 API can show."""
+
+    message = "this image cannot be shown over the v1 API"

@@ -1,0 +1,1 @@
+"""The Docker Registry API v1: its images, and how they and manifests are made from one another."""
