@@ -47,7 +47,7 @@ def make(layers: Sequence[Layer]) -> Made:
         for layer, document in zip(layers, documents, strict=True)
     ]
     if not any(filled):
-        filled[0] = True  # containerd, umoci and others cannot unpack an image without any layer
+        filled[0] = True  # for portability an image should have a layer (manifest.md), and only then has it a v1 view
     shown = [layer for layer, has_files in zip(layers, filled, strict=True) if has_files]
     config = canonical(
         {"architecture": "amd64", "config": {}, "os": "linux"}
