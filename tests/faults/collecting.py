@@ -4,12 +4,14 @@ import contextlib
 import os
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests import left_out
+from tests.servers import command
 
 LEASE = 2.0
 """Seconds, of the servers and of collection in these tests."""
@@ -18,11 +20,19 @@ PATIENCE = 120.0
 
 
 def begin(data: Path, *arguments: str, wrapper: tuple[str, ...] = (), lease: float = LEASE) -> subprocess.Popen[bytes]:
-    """A collection that runs."""
+    """A collection that runs. `lease`: the server's, in seconds."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ORLOP_")}
     environment["ORLOP_LIMITS_LEASE"] = f"{lease}s"
-    command = [*wrapper, sys.executable, "-m", "orlop", "gc", "--data", str(data), *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    words = command("gc", "--data", str(data), *arguments, wrapper=wrapper)
+    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def slowly(call: str, seconds: float) -> tuple[str, ...]:
+    """In front of a command: each system call of that name begins so much later. It stays its starter's own child."""
+    if reason := left_out.missing_programs("strace"):
+        left_out.leave_out("strace", reason)
+    delay = f"inject={call}:delay_enter={round(seconds * 1_000_000)}"
+    return ("strace", "-D", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", delay)
 
 
 def end(process: "subprocess.Popen[bytes]", *, status: int = 0) -> str:
@@ -34,9 +44,9 @@ def end(process: "subprocess.Popen[bytes]", *, status: int = 0) -> str:
     return said
 
 
-def collect(data: Path, *arguments: str, lease: float = LEASE) -> str:
+def collect(data: Path, *arguments: str, wrapper: tuple[str, ...] = (), lease: float = LEASE) -> str:
     """A whole run; what it said."""
-    return end(begin(data, *arguments, lease=lease))
+    return end(begin(data, *arguments, wrapper=wrapper, lease=lease))
 
 
 def collect_what_is_over(data: Path, *arguments: str) -> str:
@@ -54,14 +64,14 @@ class Rounds:
 
 
 @contextmanager
-def collecting(data: Path, *arguments: str) -> Iterator[Rounds]:
+def collecting(data: Path, wrapper: tuple[str, ...] = ()) -> Iterator[Rounds]:
     """Collects again and again while the block lasts, and once more to its end."""
     rounds, over = Rounds(), threading.Event()
 
     def work() -> None:
         try:
             while not over.is_set():
-                collect(data, *arguments)
+                collect(data, wrapper=wrapper)
                 rounds.count += 1
         except BaseException as failure:
             rounds.failure = failure

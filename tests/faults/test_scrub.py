@@ -77,6 +77,7 @@ def plant(data: Path, digests: list[Digest], seed: int) -> dict[str, set[str]]:
 
 
 def test_1000_planted_faults_are_found_and_nothing_else(memory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """B03, B27."""
     data = memory / "data"
     with house_in(data) as house:
         images = push_images(house, 100, 13)
@@ -122,6 +123,7 @@ def test_1000_planted_faults_are_found_and_nothing_else(memory: Path, capsys: py
 
 
 def test_what_is_lost_is_pushed_again_as_clients_do(tmp_path: Path) -> None:
+    """B27."""
     config, layer = b'{"os": "linux", "architecture": "amd64"}', random.Random(4).randbytes(MIB)
     manifest = encode(image(descriptor(config, OCI_CONFIG), [descriptor(layer, OCI_LAYER)]))
     digest, of_manifest = digest_of(layer), digest_of(manifest)

@@ -1,5 +1,6 @@
 """Content: bytes under their digest, in the tree first, then in the database."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -24,6 +25,8 @@ SMALL = 64 * 1024
 
 
 ATTEMPTS = 5
+LONGEST_WAIT = 1800.0
+"""Seconds from an object's placing to its commit: half of the time for which collection remembers a key."""
 
 
 class KeyGivenUp(Unavailable):
@@ -125,8 +128,12 @@ class Content:
 def _recording(
     digest: Digest, size: int, generation: int, unit: Callable[[Connection], Result]
 ) -> Callable[[Connection], Result]:
+    placed_at = time.clock_gettime(time.CLOCK_BOOTTIME)
+
     def record(connection: Connection) -> Result:
-        if not blobs.record_live(connection, digest, size, generation):
+        # A process that slept so long may find its object collected, and the row forgotten that would say so.
+        slept = time.clock_gettime(time.CLOCK_BOOTTIME) - placed_at > LONGEST_WAIT
+        if slept or not blobs.record_live(connection, digest, size, generation):
             raise KeyGivenUp
         return unit(connection)
 

@@ -303,6 +303,32 @@ def test_a_push_in_the_middle_of_a_collection_is_not_lost(
     assert upkeep.objects() == {f"{digest.hex}.1"}
 
 
+def test_a_push_that_slept_over_its_objects_collection_writes_it_again(
+    upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its object was an orphan, and even the row that said so is forgotten."""
+    now = 0.0
+    monkeypatch.setattr("orlop.registry.content.time.clock_gettime", lambda clock: now)
+    write_all = upkeep.database.write_all
+    slept: list[bool] = []
+
+    def sleep_first(units: Any) -> Any:
+        nonlocal now
+        if not slept:
+            slept.append(True)
+            upkeep.collect()
+            upkeep.wait(HOUR + 1)
+            upkeep.collect()
+            now += 2 * HOUR / 1000
+            assert upkeep.objects() == set()
+        return write_all(units)
+
+    monkeypatch.setattr(upkeep.database, "write_all", sleep_first)
+    digest = upkeep.push_blob(b"slept")
+    upkeep.content.cache._entries.clear()
+    assert upkeep.content.read(digest) == b"slept"
+
+
 def test_an_object_without_a_row_goes_and_is_counted(upkeep: Upkeep) -> None:
     digest = Digest.of(b"a push was cut")
     upkeep.storage.put_content(upkeep.storage.blob_path(digest), b"a push was cut")

@@ -1,12 +1,22 @@
 """Repositories and tags, page by page; a repository is known while it holds a manifest."""
 
+from typing import Any
+
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orlop.domain.errors import RepositoryUnknown
+from orlop.domain.digest import Digest
+from orlop.domain.errors import ManifestUnknown, RepositoryUnknown
 from orlop.domain.name import RepositoryName, Tag
+from orlop.registry import repositories
+from tests.protocol.content import OCI_IMAGE, OCI_INDEX, encode, index
 from tests.unit.registry.house import CALLER, NAME, OTHER, House
+
+
+class KilledHere(Exception):
+    """In place of a process that dies."""
 
 
 def test_a_repository_is_known_while_it_holds_a_manifest(house: House) -> None:
@@ -55,3 +65,48 @@ def test_tags_that_come_and_go_do_not_disturb_a_page(house: House) -> None:
     house.push(house.manifests.read(house.manifests.find(CALLER, NAME, digest)), "0a")
     second = house.repositories.tags(CALLER, NAME, last=first[-1], count=100).names
     assert first + second == TAGS
+
+
+def test_a_delete_that_ends_half_way_leaves_no_index_without_what_it_holds(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repositories, "BATCH", 2)
+    below = [(house.push_image(), OCI_IMAGE) for _ in range(6)]
+    for number in range(6):
+        held = [{"mediaType": media_type, "digest": digest, "size": 1} for digest, media_type in below[number:]]
+        pushed = house.push(encode(index(held)), f"v{number}", media_type=OCI_INDEX)
+        below.append((pushed.digest, OCI_INDEX))
+    write, left = house.database.write, 0
+
+    def write_once(unit: Any) -> Any:
+        nonlocal left
+        if left == 0:
+            raise KilledHere
+        left -= 1
+        return write(unit)
+
+    commits = 0
+    while True:
+        left = 1
+        with monkeypatch.context() as patch:
+            patch.setattr(house.database, "write", write_once)
+            try:
+                house.repositories.delete(CALLER, NAME)
+            except (KilledHere, RepositoryUnknown):
+                pass
+        commits += 1
+        there = {digest for digest, _ in below if _holds(house, digest)}
+        for digest in there:
+            document = msgspec.json.decode(house.content.read(digest))
+            assert {child["digest"] for child in document.get("manifests", ())} <= there
+        if not there:
+            break
+    assert commits > 6
+
+
+def _holds(house: House, digest: Digest) -> bool:
+    try:
+        house.manifests.find(CALLER, NAME, digest)
+    except ManifestUnknown:
+        return False
+    return True

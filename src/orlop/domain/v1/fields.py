@@ -88,6 +88,12 @@ def _number(value: object) -> int | None:
     return value if type(value) is int and value in _INT64 else None
 
 
+def _variables(value: object) -> list[str] | None:
+    """Without those that have no value: umoci refuses to unpack an image with one."""
+    found = texts(value)
+    return None if found is None else [variable for variable in found if "=" in variable]
+
+
 def _command(value: object) -> list[str] | None:
     return [value] if isinstance(value, str) else texts(value)  # docker takes a string for a list of one
 
@@ -113,7 +119,8 @@ _HEALTH_CHECK = _kinds(texts, "Test") | _kinds(_number, "Interval Timeout StartP
 _RUN = (
     _kinds(text, "Hostname Domainname User Image WorkingDir MacAddress StopSignal")
     | _kinds(_flag, "AttachStdin AttachStdout AttachStderr Tty OpenStdin StdinOnce ArgsEscaped NetworkDisabled")
-    | _kinds(texts, "Env OnBuild Shell")
+    | _kinds(_variables, "Env")
+    | _kinds(texts, "OnBuild Shell")
     | _kinds(_command, "Cmd Entrypoint")
     | _kinds(_names, "ExposedPorts Volumes")
     | _kinds(_labels, "Labels")

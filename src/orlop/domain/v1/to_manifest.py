@@ -39,15 +39,13 @@ class Made(NamedTuple):
 def make(layers: Sequence[Layer]) -> Made:
     """The OCI image of the chain `layers`, root first, at least one: the same bytes for the same chain.
 
-    Images without a file, and those that say `throwaway`, are steps of the history without a layer.
+    Images without a file are steps of the history without a layer.
     """
     documents = [read_object(layer.json) or {} for layer in layers]
-    filled = [
-        not layer.empty and document.get("throwaway") is not True
-        for layer, document in zip(layers, documents, strict=True)
-    ]
+    # What says `throwaway` and has files keeps them: whoever pushed it was served them too.
+    filled = [not layer.empty for layer in layers]
     if not any(filled):
-        filled[0] = True  # containerd, umoci and others cannot unpack an image without any layer
+        filled[0] = True  # for portability an image should have a layer (manifest.md), and only then has it a v1 view
     shown = [layer for layer, has_files in zip(layers, filled, strict=True) if has_files]
     config = canonical(
         {"architecture": "amd64", "config": {}, "os": "linux"}

@@ -43,6 +43,7 @@ def test_no_other_date_is_taken(wrong: object) -> None:
         ("Cmd", None, None),
         ("Entrypoint", [], []),
         ("Env", {"A": "1"}, None),
+        ("Env", ["A=1", "B", "C="], ["A=1", "C="]),
         ("ExposedPorts", {"80/tcp": {}}, {"80/tcp": {}}),
         ("ExposedPorts", {"80/tcp": None, "81/tcp": "x"}, {"80/tcp": {}, "81/tcp": {}}),
         ("ExposedPorts", ["80/tcp"], None),
