@@ -62,6 +62,7 @@ class Match(NamedTuple):
 async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[str, Answer]:
     """The route's name, for logs and metrics, and the answer."""
     label, name, item = "v1", "", ""
+    match: Match | None = None
     try:
         target = Target(request.raw_path)
         match = _match(target)
@@ -83,7 +84,11 @@ async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[st
     except Exception as error:  # noqa: BLE001  # what is no refusal is raised again
         refusal = refusal_of(error)
         edge.gate.note(caller, refusal, name, item)
-        return label, refuse(edge, request, caller, refusal)
+        answer = refuse(edge, request, caller, refusal)
+        if answer.status == 405 and match is not None:  # the method is refused just now
+            others = [method for method in _methods(match) if method != request.method]
+            answer.headers = (*answer.headers, ("Allow", ", ".join(others)))
+        return label, answer
 
 
 def refuse(edge: Edge, request: BaseRequest, caller: Caller, error: OrlopError) -> Answer:
@@ -155,6 +160,9 @@ def _name(segments: list[str]) -> str:
     return "/".join(segments)
 
 
+def _methods(match: Match) -> list[str]:
+    return [name for method in match.handlers for name in (("GET", "HEAD") if method == "GET" else (method,))]
+
+
 def _not_allowed(match: Match) -> Answer:
-    allowed = [name for method in match.handlers for name in (("GET", "HEAD") if method == "GET" else (method,))]
-    return errors.refused(405, "this method is not supported here", [("Allow", ", ".join(allowed))])
+    return errors.refused(405, "this method is not supported here", [("Allow", ", ".join(_methods(match)))])
