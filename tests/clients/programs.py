@@ -18,6 +18,8 @@ PROGRAMS = {
     "oras": (),
     "HTTPS": ("podman", "containerd", "ctr", "dockerd", "docker", "openssl"),
     "nginx": ("nginx", "curl", "openssl"),
+    "v1": ("umoci", "podman", "dockerd", "docker"),
+    "v1 by npm": ("node", "npm"),
     "the container": ("podman", "curl"),
     "the how-to": ("podman", "containerd", "ctr", "dockerd", "docker", "curl"),
 }
