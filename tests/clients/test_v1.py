@@ -148,7 +148,7 @@ client.listRepoTags(function (err, tags) {
     const imgId = tags.v1;
     client.getImgAncestry({imgId: imgId}, function (err, ancestry) {
         if (err) { throw err; }
-        client.createImgLayerReadStream({imgId: imgId}, function (err, stream) {
+        client.getImgLayerStream({imgId: imgId}, function (err, stream) {
             if (err) { throw err; }
             let size = 0;
             stream.on('data', function (piece) { size += piece.length; });
