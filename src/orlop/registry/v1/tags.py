@@ -17,8 +17,8 @@ from orlop.domain.v1.to_manifest import Layer, make
 from orlop.registry.content import Content
 from orlop.registry.manifests import Manifests
 from orlop.registry.uploads import Uploads
-from orlop.registry.v1.images import LONGEST_CHAIN
 from orlop.registry.v1.layers import Facts
+from orlop.registry.v1.objects import LONGEST_CHAIN
 from orlop.registry.v1.views import Views
 from orlop.steps import perform
 
@@ -74,9 +74,11 @@ class Tags:
         digest = Digest.of(made.manifest)
 
         def renew(connection: Connection) -> None:
+            repositories.lock(connection, name)
+            if not v1_images.set_manifest(connection, repository_id, image_id, digest):
+                raise ImageUnknown  # collected meanwhile
             for layer in chain:
                 leases.renew(connection, repository_id, Digest(layer.digest), self._lease)
-            v1_images.set_manifest(connection, repository_id, image_id, digest)
 
         self._database.write(renew)
         perform(self._uploads.create(caller, name, made.config, Digest.of(made.config)))
