@@ -78,6 +78,7 @@ def _list(insert: Insert) -> Any:
 
 
 _BEGIN = Statement(_begin)
+_RESTORE = Statement(lambda insert: insert(v1_images).values(parameters(v1_images)))
 _LIST = Statement(_list)
 _FIND = Statement(
     lambda _: select(*_COLUMNS).where(
@@ -223,6 +224,14 @@ _IDS = Statement(
         .order_by(v1_images.c.image_id)
     )
 )
+_PAGE = Statement(
+    lambda _: (
+        select(*_COLUMNS)
+        .where(v1_images.c.repository_id == bindparam("repository_id"), v1_images.c.image_id > bindparam("after"))
+        .order_by(v1_images.c.image_id)
+        .limit(bindparam("count"))
+    )
+)
 _NODES = Statement(
     lambda _: (
         select(v1_images.c.image_id, v1_images.c.parent, manifests.c.digest, v1_images.c.updated_at)
@@ -300,6 +309,11 @@ def begin(
         )
         > 0
     )
+
+
+def restore(connection: Connection, image: Image) -> None:
+    """Records an image that has no row."""
+    connection.run(_RESTORE, **image._asdict())
 
 
 def find(connection: Connection, repository_id: int, image_id: str) -> Image | None:
@@ -393,6 +407,11 @@ def holding(connection: Connection, repository_id: int, digest: str) -> str | No
 
 def ids(connection: Connection, repository_id: int) -> list[str]:
     return [row[0] for row in connection.all(_IDS, repository_id=repository_id)]
+
+
+def page(connection: Connection, repository_id: int, after: str, count: int) -> list[Image]:
+    """Up to `count` images of the repository with ids after that one."""
+    return [Image(*row) for row in connection.all(_PAGE, repository_id=repository_id, after=after, count=count)]
 
 
 def announce(connection: Connection, repository_id: int, image_id: str, checksum: str | None) -> None:

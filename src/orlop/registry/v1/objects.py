@@ -1,5 +1,6 @@
 """The objects of an image in the tree, as its row has them."""
 
+import os
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -87,3 +88,18 @@ def write(storage: Storage, connection: Connection, name: RepositoryName, image:
         with suppress(FileNotFoundError):
             storage.remove(paths.mark)
         storage.sync([paths.mark])
+
+
+def are_shared(storage: Storage, first: str, second: str) -> bool:
+    """Whether two objects are links to the same bytes; False where the store cannot tell. FileNotFoundError."""
+    if not (storage.capabilities.descriptors and storage.capabilities.hard_links):
+        return False
+    descriptor = storage.open_descriptor(first)
+    try:
+        other = storage.open_descriptor(second)
+        try:
+            return os.path.sameopenfile(descriptor, other)
+        finally:
+            os.close(other)
+    finally:
+        os.close(descriptor)

@@ -69,7 +69,7 @@ class Tags:
         if v1_images.find(reader, repository_id, image_id) is None:
             self._point_at_derived(caller, name, tag, image_id)
             return
-        chain = self._chain(reader, repository_id, image_id)
+        chain = chain_of(reader, repository_id, image_id)
         made = make(chain)
         digest = Digest.of(made.manifest)
 
@@ -97,32 +97,6 @@ class Tags:
         content = self._manifests.read(found)
         perform(self._manifests.push(caller, name, tag, (), found.media_type, content))
 
-    def _chain(self, connection: Connection, repository_id: int, image_id: str) -> Sequence[Layer]:
-        """The image and its parents, the root first."""
-        chain: list[Layer] = []
-        wanted: str | None = image_id
-        while wanted is not None and len(chain) < LONGEST_CHAIN:
-            image = v1_images.find(connection, repository_id, wanted)
-            if image is None:
-                raise ImageUnknown
-            if image.state != "complete" or image.layer_digest is None or image.layer_facts is None:
-                raise ImageUploading
-            facts = msgspec.json.decode(image.layer_facts, type=Facts)
-            if facts.problem:
-                raise ImageInvalid(f"the layer of {wanted} cannot be read: {facts.problem}")
-            chain.append(
-                Layer(
-                    image.document.encode(),
-                    image.shown_digest or image.layer_digest,
-                    facts.shown_size,
-                    facts.media_type,
-                    facts.diff_id,
-                    facts.empty,
-                )
-            )
-            wanted = image.parent
-        return chain[::-1]
-
     def _image_of(self, connection: Connection, name: RepositoryName, tag: Tag) -> str | None:
         found: Found | None = manifests.by_tag(connection, name, tag)
         if found is None or found.lost:
@@ -132,3 +106,30 @@ class Tags:
             return pushed
         images = self._views.of(connection, name, found)
         return images[-1].id if images else None
+
+
+def chain_of(connection: Connection, repository_id: int, image_id: str) -> Sequence[Layer]:
+    """The image and its parents, the root first. ImageUnknown, ImageUploading; ImageInvalid: v2 cannot show it."""
+    chain: list[Layer] = []
+    wanted: str | None = image_id
+    while wanted is not None and len(chain) < LONGEST_CHAIN:
+        image = v1_images.find(connection, repository_id, wanted)
+        if image is None:
+            raise ImageUnknown
+        if image.state != "complete" or image.layer_digest is None or image.layer_facts is None:
+            raise ImageUploading
+        facts = msgspec.json.decode(image.layer_facts, type=Facts)
+        if facts.problem:
+            raise ImageInvalid(f"the layer of {wanted} cannot be read: {facts.problem}")
+        chain.append(
+            Layer(
+                image.document.encode(),
+                image.shown_digest or image.layer_digest,
+                facts.shown_size,
+                facts.media_type,
+                facts.diff_id,
+                facts.empty,
+            )
+        )
+        wanted = image.parent
+    return chain[::-1]
