@@ -59,7 +59,7 @@ def test_each_setting_is_explained(key: str) -> None:
 
 
 def test_no_setting_is_explained_that_is_not_there() -> None:
-    rows = re.findall(r"^\| `([a-z_.]+)`<br>", (HOWTO / "configuration.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `([a-z0-9_.]+)`<br>", (HOWTO / "configuration.md").read_text(), re.MULTILINE)
     assert sorted(rows) == sorted(FIELDS)
 
 
@@ -100,7 +100,7 @@ COMMANDS = dict(commands(main, "orlop"))
 
 def described_commands() -> dict[str, str]:
     """The sections of the page, by command."""
-    parts = re.split(r"^## `(orlop [a-z -]+).*`$", (HOWTO / "commands.md").read_text(), flags=re.MULTILINE)[1:]
+    parts = re.split(r"^## `(orlop [a-z0-9 -]+).*`$", (HOWTO / "commands.md").read_text(), flags=re.MULTILINE)[1:]
     return {name.strip(): text for name, text in zip(parts[::2], parts[1::2], strict=True)}
 
 

@@ -33,7 +33,8 @@ SHOWN = 20
 @json_option
 def command(settings: Settings, dry_run: bool, rate: int | None, as_json: bool) -> None:
     """Take away what nothing keeps: blobs that no manifest and no lease keeps, uploads that were given up, manifests
-    that rules of retention let go, and what a push that was cut has left in the store.
+    that rules of retention let go, images of v1 that were never tagged or whose manifest is gone, and what a push that
+    was cut has left in the store.
 
     Pushes and pulls go on meanwhile, also deletes. A run that was stopped goes on where it was. Where another one runs,
     this one waits for it.
@@ -101,6 +102,7 @@ def _report(run: Run, as_json: bool) -> None:
 def _others(totals: Totals) -> tuple[tuple[int, str], ...]:
     return (
         (totals.manifests, "manifest deleted by rules of retention"),
+        (totals.images, "image of v1 that no manifest was made of"),
         (totals.links, "blob taken out of a repository that did not need it"),
         (totals.uploads, "upload ended that was given up"),
         (totals.swept, "object that the database did not know"),
@@ -114,6 +116,8 @@ def _show_preview(found: Preview, as_json: bool) -> None:
             "dry_run": True,
             "manifests": [manifest._asdict() for manifest in found.manifests],
             "manifest_count": found.manifest_count,
+            "images": [image._asdict() for image in found.images],
+            "image_count": found.image_count,
             "blobs": [{"digest": digest, "size": number} for digest, number in found.blobs],
             "blob_count": found.blob_count,
             "bytes": found.size,
@@ -127,6 +131,9 @@ def _show_preview(found: Preview, as_json: bool) -> None:
     for manifest in found.manifests[:SHOWN]:
         click.echo(f"  manifest {manifest.repository}@{manifest.digest}  ({manifest.rule})")
     _more(found.manifest_count - SHOWN)
+    for image in found.images[:SHOWN]:
+        click.echo(f"  v1 image {image.image_id} of {image.repository}")
+    _more(found.image_count - SHOWN)
     for digest, number in found.blobs[:SHOWN]:
         click.echo(f"  blob {digest}  {size(number)}")
     _more(found.blob_count - SHOWN)

@@ -19,9 +19,9 @@ from orlop.storage.location import open_storage
 def command(settings: Settings, as_json: bool) -> None:
     """Make the database again from the stored content, when it is lost, damaged or too old.
 
-    Blobs, manifests and tags come back. Who pushed what, the history of tags, accounts, open uploads and blobs that no
-    manifest names do not: restore a backup of the database where there is one. The server must be stopped. The old
-    database is kept beside the new one.
+    Blobs, manifests, tags and images of v1 come back. Who pushed what, the history of tags, accounts, open uploads and
+    blobs that nothing names do not: restore a backup of the database where there is one. The server must be stopped.
+    The old database is kept beside the new one.
     """
     if settings.storage_url == "memory:":
         raise StoreRefused("a store in memory has nothing to rebuild from: set storage.url or --data")
@@ -45,6 +45,7 @@ def _report(summary: Summary, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(summary._asdict()))
         return
-    click.echo(f"Rebuilt: {summary.blobs} blobs, {summary.manifests} manifests, {summary.tags} tags.")
+    images = f", {summary.images} images of v1" if summary.images else ""
+    click.echo(f"Rebuilt: {summary.blobs} blobs, {summary.manifests} manifests, {summary.tags} tags{images}.")
     for problem in summary.problems:
         click.echo(f"  left out: {problem}")

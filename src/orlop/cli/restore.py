@@ -88,9 +88,10 @@ def _report_database(result: Reconciled, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(described) | found._asdict()))
         return
+    images = f", {found.images} images of v1" if found.images else ""
     click.echo(
         f"Restored the database as of {described.made_at} for what the store holds now: {found.blobs} blobs,"
-        f" {found.manifests} manifests, {found.tags} tags."
+        f" {found.manifests} manifests, {found.tags} tags{images}."
     )
     for problem in found.problems:
         click.echo(f"  left out: {problem}")

@@ -76,6 +76,9 @@ def _text(step: Step) -> str:
     if step.kind == "untagged":
         told = f"until {until} by the rule {step.note}" if until is not None else step.note
         return f"untagged in {step.name}: {told}"
+    if step.kind == "image":
+        repository, _, image_id = step.name.partition(" ")
+        return f"v1 image {image_id} in {repository}" + (f": {step.note}" if step.note else "")
     return f"{step.kind} {step.name}"
 
 

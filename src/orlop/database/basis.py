@@ -9,7 +9,17 @@ from typing import NamedTuple
 from sqlalchemy import bindparam, delete, exists, select, update
 
 from orlop.database.connection import Connection
-from orlop.database.schema import blobs, leases, manifests, outbox, progress, repository_blobs, uploads
+from orlop.database.schema import (
+    blobs,
+    leases,
+    manifests,
+    outbox,
+    progress,
+    repository_blobs,
+    uploads,
+    v1_images,
+    v1_listed,
+)
 from orlop.database.statement import Statement
 
 
@@ -25,6 +35,8 @@ _BEGIN = {
     "progress": Statement(lambda _: delete(progress)),
     "leases": Statement(lambda _: delete(leases)),
     "links": Statement(lambda _: delete(repository_blobs)),
+    "images": Statement(lambda _: delete(v1_images)),
+    "listed": Statement(lambda _: delete(v1_listed)),
     "blobs": Statement(lambda _: update(blobs).values(changed_at=0)),
     "manifests": Statement(lambda _: update(manifests).where(manifests.c.lost == 1).values(lost=0)),
 }
@@ -43,7 +55,7 @@ _UNSEEN = Statement(
 
 
 def begin(connection: Connection) -> None:
-    """Nothing was seen yet. Which repository holds a blob, beyond what its manifests name, is forgotten."""
+    """Nothing was seen yet. Which repository holds a blob, beyond what its manifests and images name, is forgotten."""
     for statement in _BEGIN.values():
         connection.run(statement)
 

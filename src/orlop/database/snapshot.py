@@ -17,7 +17,17 @@ from sqlalchemy import and_, bindparam, delete, func, or_, select, update
 from orlop.database import manifests as manifest_rows
 from orlop.database import tags as tag_rows
 from orlop.database.connection import Connection, SqliteConnection
-from orlop.database.schema import blobs, leases, manifests, outbox, progress, repositories, repository_blobs, uploads
+from orlop.database.schema import (
+    blobs,
+    leases,
+    manifests,
+    outbox,
+    progress,
+    repositories,
+    repository_blobs,
+    uploads,
+    v1_images,
+)
 from orlop.database.schema import tags as tags_
 from orlop.database.statement import Insert, Statement
 from orlop.database.upgrade import copy
@@ -121,6 +131,7 @@ _TOUCH = Statement(
         .values(changed_at=bindparam("now"))
     )
 )
+_TOUCH_IMAGES = Statement(lambda _: update(v1_images).values(updated_at=bindparam("now")))
 _LOSE = Statement(
     lambda _: (
         update(blobs).where(blobs.c.digest == bindparam("digest_")).values(state="lost", changed_at=bindparam("now"))
@@ -218,6 +229,7 @@ def keep_all(connection: Connection, lease: int) -> None:
     """
     now = connection.now()
     connection.run(_TOUCH, now=now)
+    connection.run(_TOUCH_IMAGES, now=now)
     connection.run(_KEEP_MANIFESTS, until=now + lease)
     connection.run(_KEEP_BLOBS, until=now + lease)
 

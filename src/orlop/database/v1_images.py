@@ -35,9 +35,18 @@ class Node(NamedTuple):
 
     image_id: str
     parent: str | None
-    is_named: bool
-    """Whether the repository holds the manifest that was made of it."""
+    manifest: str | None
+    """The digest of the manifest that was made of it, where the repository holds that."""
     updated_at: int
+
+
+class Holder(NamedTuple):
+    """An image that has a blob for its layer, or shows it over v2."""
+
+    repository_id: int
+    repository: str
+    image_id: str
+    state: str
 
 
 class Listed(NamedTuple):
@@ -69,6 +78,7 @@ def _list(insert: Insert) -> Any:
 
 
 _BEGIN = Statement(_begin)
+_RESTORE = Statement(lambda insert: insert(v1_images).values(parameters(v1_images)))
 _LIST = Statement(_list)
 _FIND = Statement(
     lambda _: select(*_COLUMNS).where(
@@ -138,7 +148,14 @@ _SET_MANIFEST = Statement(
     lambda _: (
         update(v1_images)
         .where(v1_images.c.repository_id == bindparam("repository"), v1_images.c.image_id == bindparam("image"))
-        .values(manifest_digest=bindparam("digest"))
+        .values(manifest_digest=bindparam("digest"), updated_at=bindparam("now"))
+    )
+)
+_TOUCH = Statement(
+    lambda _: (
+        update(v1_images)
+        .where(v1_images.c.repository_id == bindparam("repository"), v1_images.c.image_id == bindparam("image"))
+        .values(updated_at=bindparam("now"))
     )
 )
 _BY_MANIFEST = Statement(
@@ -186,15 +203,20 @@ _UNLIST = Statement(
         v1_listed.c.repository_id == bindparam("repository_id"), v1_listed.c.image_id == bindparam("image_id")
     )
 )
-_UNLIST_OLD = Statement(
-    lambda _: delete(v1_listed).where(
-        v1_listed.c.repository_id == bindparam("repository_id"),
-        v1_listed.c.listed_at < bindparam("before"),
-        ~exists().where(
+
+
+def _never_came() -> Any:
+    return (
+        (v1_listed.c.repository_id == bindparam("repository_id"))
+        & (v1_listed.c.listed_at < bindparam("before"))
+        & ~exists().where(
             v1_images.c.repository_id == v1_listed.c.repository_id, v1_images.c.image_id == v1_listed.c.image_id
-        ),
+        )
     )
-)
+
+
+_HAS_ANNOUNCED = Statement(lambda _: select(v1_listed.c.image_id).where(_never_came()).limit(1))
+_UNLIST_OLD = Statement(lambda _: delete(v1_listed).where(_never_came()))
 _IDS = Statement(
     lambda _: (
         select(v1_images.c.image_id)
@@ -202,16 +224,43 @@ _IDS = Statement(
         .order_by(v1_images.c.image_id)
     )
 )
-_NODES = Statement(
-    lambda _: select(
-        v1_images.c.image_id,
-        v1_images.c.parent,
-        exists().where(
-            manifests.c.repository_id == v1_images.c.repository_id, manifests.c.digest == v1_images.c.manifest_digest
-        ),
-        v1_images.c.updated_at,
-    ).where(v1_images.c.repository_id == bindparam("repository_id"))
+_PAGE = Statement(
+    lambda _: (
+        select(*_COLUMNS)
+        .where(v1_images.c.repository_id == bindparam("repository_id"), v1_images.c.image_id > bindparam("after"))
+        .order_by(v1_images.c.image_id)
+        .limit(bindparam("count"))
+    )
 )
+_NODES = Statement(
+    lambda _: (
+        select(v1_images.c.image_id, v1_images.c.parent, manifests.c.digest, v1_images.c.updated_at)
+        .select_from(
+            v1_images.outerjoin(
+                manifests,
+                (manifests.c.repository_id == v1_images.c.repository_id)
+                & (manifests.c.digest == v1_images.c.manifest_digest),
+            )
+        )
+        .where(v1_images.c.repository_id == bindparam("repository_id"))
+        .order_by(v1_images.c.image_id)
+    )
+)
+
+
+def _holders(column: Any) -> Any:
+    return (
+        select(v1_images.c.repository_id, repositories.c.name, v1_images.c.image_id, v1_images.c.state)
+        .select_from(v1_images.join(repositories, repositories.c.id == v1_images.c.repository_id))
+        .where(column == bindparam("digest"))
+        .limit(bindparam("count"))
+    )
+
+
+_HOLDERS = {
+    "layer": Statement(lambda _: _holders(v1_images.c.layer_digest)),
+    "shown": Statement(lambda _: _holders(v1_images.c.shown_digest)),
+}
 _REPOSITORIES = Statement(
     lambda _: (
         select(repositories.c.id, repositories.c.name)
@@ -228,7 +277,6 @@ _REMOVE = Statement(
     lambda _: delete(v1_images).where(
         v1_images.c.repository_id == bindparam("repository_id"),
         v1_images.c.image_id == bindparam("image_id"),
-        v1_images.c.updated_at == bindparam("at"),
     )
 )
 
@@ -261,6 +309,11 @@ def begin(
         )
         > 0
     )
+
+
+def restore(connection: Connection, image: Image) -> None:
+    """Records an image that has no row."""
+    connection.run(_RESTORE, **image._asdict())
 
 
 def find(connection: Connection, repository_id: int, image_id: str) -> Image | None:
@@ -329,9 +382,15 @@ def complete(connection: Connection, image: Image, checksums: str) -> bool:
     )
 
 
-def set_manifest(connection: Connection, repository_id: int, image_id: str, digest: str) -> None:
-    """Records which manifest was made of the image and its parents."""
-    connection.run(_SET_MANIFEST, repository=repository_id, image=image_id, digest=digest)
+def set_manifest(connection: Connection, repository_id: int, image_id: str, digest: str) -> bool:
+    """Records which manifest was made of the image and its parents; False: there is no such image."""
+    parameters = {"repository": repository_id, "image": image_id, "digest": digest}
+    return connection.run(_SET_MANIFEST, **parameters, now=connection.now()) > 0
+
+
+def touch(connection: Connection, repository_id: int, image_id: str) -> bool:
+    """Takes the image for one that was just pushed: somebody counts on it. False: there is no such image."""
+    return connection.run(_TOUCH, repository=repository_id, image=image_id, now=connection.now()) > 0
 
 
 def by_manifest(connection: Connection, repository_id: int, digest: str) -> str | None:
@@ -348,6 +407,11 @@ def holding(connection: Connection, repository_id: int, digest: str) -> str | No
 
 def ids(connection: Connection, repository_id: int) -> list[str]:
     return [row[0] for row in connection.all(_IDS, repository_id=repository_id)]
+
+
+def page(connection: Connection, repository_id: int, after: str, count: int) -> list[Image]:
+    """Up to `count` images of the repository with ids after that one."""
+    return [Image(*row) for row in connection.all(_PAGE, repository_id=repository_id, after=after, count=count)]
 
 
 def announce(connection: Connection, repository_id: int, image_id: str, checksum: str | None) -> None:
@@ -371,8 +435,13 @@ def is_listed(connection: Connection, repository_id: int, image_id: str) -> bool
 
 def nodes(connection: Connection, repository_id: int) -> list[Node]:
     """Every image of the repository."""
-    rows = connection.all(_NODES, repository_id=repository_id)
-    return [Node(row[0], row[1], bool(row[2]), row[3]) for row in rows]
+    return [Node(*row) for row in connection.all(_NODES, repository_id=repository_id)]
+
+
+def holders(connection: Connection, digest: str, count: int) -> list[Holder]:
+    """Up to `count` images that keep the blob as their layer, and as many that keep it as what v2 shows of it."""
+    rows = [row for statement in _HOLDERS.values() for row in connection.all(statement, digest=digest, count=count)]
+    return [Holder(*row) for row in rows]
 
 
 def page_of_repositories(connection: Connection, after: str, count: int) -> list[tuple[int, str]]:
@@ -380,12 +449,15 @@ def page_of_repositories(connection: Connection, after: str, count: int) -> list
     return [(row[0], row[1]) for row in connection.all(_REPOSITORIES, after=after, count=count)]
 
 
-def remove(connection: Connection, repository_id: int, node: Node) -> bool:
-    """Drops an image that nothing was done to since it was looked at."""
-    gone = connection.run(_REMOVE, repository_id=repository_id, image_id=node.image_id, at=node.updated_at) > 0
-    if gone:
-        connection.run(_UNLIST, repository_id=repository_id, image_id=node.image_id)
-    return gone
+def remove(connection: Connection, repository_id: int, image_id: str) -> bool:
+    """Drops an image."""
+    connection.run(_UNLIST, repository_id=repository_id, image_id=image_id)
+    return connection.run(_REMOVE, repository_id=repository_id, image_id=image_id) > 0
+
+
+def has_announced(connection: Connection, repository_id: int, before: int) -> bool:
+    """Whether there is something that was announced before that moment and never came."""
+    return connection.one(_HAS_ANNOUNCED, repository_id=repository_id, before=before) is not None
 
 
 def unlist_old(connection: Connection, repository_id: int, before: int) -> int:

@@ -21,6 +21,7 @@ from orlop.database.engine import Database
 from orlop.domain.digest import Digest
 from orlop.domain.retention import Retention
 from orlop.maintenance.clock import Clock
+from orlop.maintenance.image_sweep import ImageSweep
 from orlop.maintenance.pace import Pace, Stopped
 from orlop.maintenance.preview import Preview, preview
 from orlop.maintenance.releases import Releases
@@ -70,8 +71,10 @@ class Collection:
         self._uploads = uploads
         self._now = clock.now
         self._folder = options.folder
+        self._lease = options.lease
         self._pace = Pace(options.rate)
         self._tree = Tree(storage, database, options.lease)
+        self._images = ImageSweep(storage, database, names, options.lease, clock.now)
         self._releases = Releases(database, names, options.rules, clock.now)
         self._noted = 0.0
         self._run = Run(0)
@@ -114,7 +117,7 @@ class Collection:
 
     def preview(self) -> Preview:
         """What a run would take away now. ClockWasSet."""
-        return preview(self._database, self._releases, self._now)
+        return preview(self._database, self._releases, self._now, self._lease)
 
     def _begun(self, tree: bool) -> Run:
         run = read(self._database.reader(), RUNNING)
@@ -147,6 +150,8 @@ class Collection:
             ("uploads", self._expire),
             ("tree", self._sweep),
             ("manifests", self._release),
+            ("images", self._sweep_images),
+            ("image folders", self._sweep_folders),
             ("links", self._unlink),
             ("blobs", self._condemn),
             ("objects", self._remove),
@@ -208,6 +213,24 @@ class Collection:
                 telemetry.COLLECTED.labels("manifest").inc(len(gone))
                 self._pace.spend(len(gone) + 1 / LOOKS)
             self._note(name)
+
+    def _sweep_images(self, cursor: list[str | int]) -> None:
+        for repository_id, name in self._images.repositories(str(cursor[0]) if cursor else ""):
+            for gone in self._images.sweep(repository_id, name):
+                self._run.totals.images += gone
+                telemetry.COLLECTED.labels("image").inc(gone)
+                self._pace.spend(gone)
+            self._note(name)
+            self._pace.spend(1 / LOOKS)
+
+    def _sweep_folders(self, cursor: list[str | int]) -> None:
+        if not self._run.tree:
+            return
+        for folder in self._images.folders(str(cursor[0]) if cursor else ""):
+            changed = self._images.sweep_folder(folder)
+            self._run.totals.swept += changed
+            self._note(folder)
+            self._pace.spend(changed or 1 / LOOKS)
 
     def _unlink(self, cursor: list[str | int]) -> None:
         after = (int(cursor[0]), int(cursor[1])) if cursor else (0, 0)

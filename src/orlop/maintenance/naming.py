@@ -1,10 +1,9 @@
-"""A tree's names, made to be those of a database: tags and `_manifests` entries."""
+"""A tree's names, made to be those of a database: tags, `_manifests` entries, and v1 images with their lists."""
 
 import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from orlop.database import manifests, snapshot, tags
 from orlop.database.connection import Connection
@@ -12,18 +11,11 @@ from orlop.domain.digest import Digest
 from orlop.domain.errors import DigestInvalid, NameInvalid
 from orlop.domain.name import RepositoryName
 from orlop.maintenance.copying import Progress, Tell, put
+from orlop.maintenance.image_naming import ImageNaming, Name
 from orlop.storage.base import Storage
 from orlop.storage.layout import join_name, split_name, tag_from_segment
 
 PAGE = 1000
-
-
-class Name(NamedTuple):
-    """One object. `at`: when the name got its value, in milliseconds since 1970."""
-
-    path: str
-    content: bytes
-    at: int
 
 
 class Naming:
@@ -33,11 +25,12 @@ class Naming:
         self._storage = storage
         self._tell = tell
         self._root = root
+        self._images = ImageNaming(connection, storage)
 
     def write(self) -> None:
         """Makes durable in the tree every name that the database has."""
         done = 0
-        for page in itertools.chain(self._entries(), self._tags()):
+        for page in itertools.chain(self._entries(), self._tags(), self._images.pages()):
             new = [name for name in page if not self._is_there(name)]
             put(self._storage, [(name.path, name.content) for name in new], durable=False)
             if self._root is not None:
@@ -46,10 +39,14 @@ class Naming:
             self._storage.sync([name.path for name in new])
             done += len(page)
             self._tell(Progress("names", "names", done, 0))
+        self._images.link_layers()
 
     def remove_others(self) -> int:
         """Removes every name that the database does not have; how many."""
         others = [entry.path for entry in self._storage.walk(self._storage.repositories) if self._is_other(entry.path)]
+        others += [
+            entry.path for entry in self._storage.walk(self._storage.images) if self._images.is_other(entry.path)
+        ]
         for path in others:
             self._storage.remove(path)
         self._storage.sync(others)
@@ -92,6 +89,8 @@ class Naming:
                 digest = Digest.parse(f"{key.algorithm}:{key.hex}")
                 return manifests.by_digest(self._connection, name, digest) is None
             _, namespace, repository, *rest = path.split("/")
+            if rest == [self._storage.images_list]:
+                return self._images.is_other_list(RepositoryName.parse(join_name(namespace, repository)))
             tag = tag_from_segment(rest[0]) if len(rest) == 1 else None
             if tag is None:
                 return False

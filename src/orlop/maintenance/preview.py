@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from orlop.database import garbage, reasons
+from orlop.database import garbage, reasons, v1_images
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
 from orlop.domain.retention import Retention
+from orlop.maintenance.image_sweep import doomed
 from orlop.maintenance.releases import Releases
 
 PAGE = 1000
@@ -22,11 +23,28 @@ class Doomed(NamedTuple):
     rule: str
 
 
+class DoomedImage(NamedTuple):
+    """A v1 image that no manifest was made of but such as go."""
+
+    repository: str
+    image_id: str
+
+
+class Going(NamedTuple):
+    """What goes, and with it what nothing else keeps."""
+
+    manifests: list[Doomed]
+    manifest_ids: set[int]
+    images: dict[tuple[int, str], DoomedImage]
+
+
 class Preview(NamedTuple):
     """Sizes in bytes. `leased`: what nothing but a lease keeps."""
 
     manifests: list[Doomed]
     manifest_count: int
+    images: list[DoomedImage]
+    image_count: int
     blobs: list[tuple[str, int]]
     """Digests and sizes."""
     blob_count: int
@@ -35,19 +53,29 @@ class Preview(NamedTuple):
     leased_size: int
 
 
-def preview(database: Database, releases: Releases, clock: Callable[[], int]) -> Preview:
-    """Of one moment, of which `clock` tells the time. Objects that the database does not know are not looked for."""
+def preview(database: Database, releases: Releases, clock: Callable[[], int], lease: int) -> Preview:
+    """Of one moment, of which `clock` tells the time. Objects that the database does not know are not looked for.
+    `lease` in milliseconds."""
     now = clock()
     with database.snapshot() as connection:
-        doomed: list[Doomed] = []
-        ids: set[int] = set()
-        digests: set[str] = set()
+        going = Going([], set(), {})
+        released: dict[int, list[str]] = {}
         for repository_id, name, rule in releases.repositories(""):
             for manifest in _released(connection, repository_id, rule, now):
-                ids.add(manifest.id)
-                digests.add(manifest.digest)
-                doomed.append(Doomed(name, manifest.digest, rule.text))
-        return _with_blobs(connection, doomed, ids, now)
+                going.manifest_ids.add(manifest.id)
+                going.manifests.append(Doomed(name, manifest.digest, rule.text))
+                released.setdefault(repository_id, []).append(manifest.digest)
+        _add_images(connection, going, released, now - lease)
+        return _with_blobs(connection, going, now)
+
+
+def _add_images(connection: Connection, going: Going, released: dict[int, list[str]], before: int) -> None:
+    after = ""
+    while page := v1_images.page_of_repositories(connection, after, PAGE):
+        for repository_id, name in page:
+            for node in doomed(v1_images.nodes(connection, repository_id), before, released.get(repository_id, ())):
+                going.images[repository_id, node.image_id] = DoomedImage(name, node.image_id)
+        after = page[-1][1]
 
 
 def _released(connection: Connection, repository_id: int, rule: Retention, now: int) -> list[reasons.Untagged]:
@@ -73,14 +101,14 @@ def _released(connection: Connection, repository_id: int, rule: Retention, now: 
     return list(gone.values())
 
 
-def _with_blobs(connection: Connection, doomed: list[Doomed], ids: set[int], now: int) -> Preview:
+def _with_blobs(connection: Connection, going: Going, now: int) -> Preview:
     blobs: list[tuple[str, int]] = []
     count = size = leased_count = leased_size = 0
     after = 0
-    touched = {manifest.digest for manifest in doomed}
+    touched = {manifest.digest for manifest in going.manifests}
     while page := garbage.page_of_blobs(connection, after, PAGE, now):
         for blob in page:
-            if blob.named and not _only_by(connection, blob.digest, ids, touched):
+            if blob.named and not _only_by(connection, blob.digest, going, touched):
                 continue
             if blob.leased:
                 leased_count += 1
@@ -95,7 +123,18 @@ def _with_blobs(connection: Connection, doomed: list[Doomed], ids: set[int], now
         count += len(page)
         size += sum(blob.size for blob in page)
         blobs += [(blob.digest, blob.size) for blob in page[: MOST - len(blobs)]]
-    return Preview(doomed[:MOST], len(doomed), blobs, count, size, leased_count, leased_size)
+    images = list(going.images.values())
+    return Preview(
+        going.manifests[:MOST],
+        len(going.manifests),
+        images[:MOST],
+        len(images),
+        blobs,
+        count,
+        size,
+        leased_count,
+        leased_size,
+    )
 
 
 def _condemned(connection: Connection, now: int) -> list[list[garbage.Blob]]:
@@ -106,10 +145,14 @@ def _condemned(connection: Connection, now: int) -> list[list[garbage.Blob]]:
     return pages
 
 
-def _only_by(connection: Connection, digest: str, ids: set[int], digests: set[str]) -> bool:
-    """Whether all manifests that are this content or name it are among those that go."""
-    if not ids:
+def _only_by(connection: Connection, digest: str, going: Going, digests: set[str]) -> bool:
+    """Whether all manifests that are this content or name it, and all images that have it, are among those that go."""
+    ids, images = going.manifest_ids, going.images
+    if not ids and not images:
         return False
     naming = reasons.naming(connection, digest, len(ids) + 1)
     being = reasons.being(connection, digest, len(ids) + 1) if digest in digests or not naming else []
+    having = v1_images.holders(connection, digest, len(images) + 1)
+    if not {(holder.repository_id, holder.image_id) for holder in having} <= images.keys():
+        return False
     return {manifest.id for manifest in (*naming, *being)} <= ids

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from orlop.database import blobs, reasons, tags
+from orlop.database import blobs, reasons, tags, v1_images
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
 from orlop.domain.digest import Digest
@@ -19,9 +19,9 @@ class Step(NamedTuple):
     """One link of a chain, the outermost first."""
 
     kind: str
-    """`tag`, `index`, `subject`, `manifest`, `config`, `layer`, `lease`, `upload`, or `untagged`."""
+    """`tag`, `index`, `subject`, `manifest`, `config`, `layer`, `image`, `lease`, `upload`, or `untagged`."""
     name: str
-    """A tag as `NAME:TAG`, a digest, or a repository."""
+    """A tag as `NAME:TAG`, a digest, a repository, or an image of v1 as `NAME ID`."""
     until: int | None = None
     """When it ends to keep, in milliseconds since 1970: of leases, uploads, and untagged manifests under a rule."""
     note: str = ""
@@ -89,6 +89,9 @@ class Reasons:
         for lease in reasons.leases_on(connection, digest):
             if lease.expires_at > now:
                 yield [Step("lease", lease.repository, lease.expires_at), Step("content", digest)]
+        for image in v1_images.holders(connection, digest, MOST_CHAINS):
+            note = "" if image.state == "complete" else "it is being pushed"
+            yield [Step("image", f"{image.repository} {image.image_id}", note=note), Step("layer", digest)]
         waiting: deque[tuple[reasons.Manifest, list[Step]]] = deque()
         for manifest in reasons.being(connection, digest, MOST_STEPS):
             waiting.append((manifest, [Step("manifest", digest)]))

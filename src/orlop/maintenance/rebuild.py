@@ -23,6 +23,7 @@ from orlop.domain.name import RepositoryName, Tag
 from orlop.maintenance import identity
 from orlop.maintenance.aside import put_database_aside, remove_database, stamp
 from orlop.maintenance.entries import UNREADABLE, Entries, Found
+from orlop.maintenance.image_entries import ImageEntries
 from orlop.storage.base import Entry, Storage
 from orlop.storage.layout import join_name, tag_from_segment
 
@@ -38,6 +39,8 @@ class Summary(NamedTuple):
     blobs: int
     manifests: int
     tags: int
+    images: int
+    """Of v1."""
     problems: list[str]
 
 
@@ -70,7 +73,13 @@ class Rebuild:
         database = Database(new)
         try:
             self._describe(database, described)
-            summary = Summary(self._blobs(database), self._manifests(database), self._tags(database), self._problems)
+            summary = Summary(
+                self._blobs(database),
+                self._manifests(database),
+                self._tags(database),
+                self._images(database),
+                self._problems,
+            )
             self._drop_rest(database)
             self._drop_uploads()
             identity.write(self._storage, described)
@@ -182,6 +191,21 @@ class Rebuild:
                 yield entry.path, name, Tag.parse(text), digest, int(entry.modified * 1000)
             except (NameInvalid, TagInvalid, DigestInvalid, UnicodeDecodeError, FileNotFoundError) as error:
                 self._problems.append(f"{entry.path}: {error}")
+
+    def _images(self, database: Database) -> int:
+        entries = ImageEntries(self._storage, database, self._lease, self._problems)
+        total = 0
+        for name, folder in entries.folders():
+            total += entries.record(name, folder)
+            self._tell(Progress("images", total))
+        for entry in _walk(self._storage, self._storage.repositories):
+            _, namespace, repository, *rest = entry.path.split("/")
+            if rest == [self._storage.images_list]:
+                try:
+                    entries.record_list(RepositoryName.parse(join_name(namespace, repository)), entry.path)
+                except NameInvalid as error:
+                    self._problems.append(f"{entry.path}: {error}")
+        return total
 
     def _drop_uploads(self) -> None:
         """Their sessions are forgotten, so nobody can finish them."""

@@ -14,6 +14,8 @@ class Totals(msgspec.Struct):
 
     uploads: int = 0
     manifests: int = 0
+    images: int = 0
+    """Of v1, that nothing was made of, or that were never pushed to their end."""
     links: int = 0
     """Blobs that a repository did not need any more."""
     condemned: int = 0

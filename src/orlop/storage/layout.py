@@ -74,12 +74,13 @@ class Layout:
     layers = "layers"
     chains = "chains"
     quarantine = "quarantine"
+    images_list = "_images_list"
 
     def store_path(self) -> str:
         return "orlop.json"
 
     def images_list_path(self, namespace: str, repository: str) -> str:
-        return f"{self.repository_path(namespace, repository)}/_images_list"
+        return f"{self.repository_path(namespace, repository)}/{self.images_list}"
 
     def image_json_path(self, namespace: str, repository: str, image_id: str) -> str:
         return self._image(namespace, repository, image_id, "json")

@@ -8,7 +8,6 @@ other's way never make one image of their halves.
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
 import msgspec
 
@@ -16,7 +15,6 @@ from orlop.database import audit, repositories, v1_images
 from orlop.database.connection import Connection
 from orlop.database.v1_images import Image
 from orlop.domain.caller import Caller
-from orlop.domain.digest import Digest
 from orlop.domain.errors import (
     ChecksumMismatch,
     ChecksumUnexpected,
@@ -31,14 +29,10 @@ from orlop.domain.v1.image_json import parse_image_json
 from orlop.registry.content import Content
 from orlop.registry.names import Names
 from orlop.registry.uploads import OpenUpload, Uploads
+from orlop.registry.v1 import objects
 from orlop.registry.v1.layers import Facts, Layers
 from orlop.registry.v1.lists import publish_list
-from orlop.storage.base import Storage
-from orlop.storage.layout import split_name
-
-MARK = b"true"
-LONGEST_CHAIN = 1000
-"""Images in one ancestry: docker stops at 127."""
+from orlop.registry.v1.objects import LONGEST_CHAIN, MARK, Paths
 
 
 class Images:
@@ -68,8 +62,12 @@ class Images:
             raise ImageInvalid("This image does not belong to the repository")
         known = v1_images.find(reader, repository_id, image_id)
         if known is not None and known.state == "complete":
+            self._keep(repository_id, image_id)
             raise ImageExists
-        ancestry = [image_id, *self._ancestry_of_parent(reader, repository_id, parsed.parent)]
+        above = self._ancestry_of_parent(reader, repository_id, parsed.parent)
+        if image_id in above:
+            raise ImageInvalid("Image depends on a non existing parent")
+        ancestry = [image_id, *above]
         attempt = secrets.token_hex(8)
         paths = self._paths(name, image_id)
         # The mark first: whoever finds an image without it takes it for whole.
@@ -86,6 +84,10 @@ class Images:
         announced = msgspec.json.encode(Announced(list(map(str, sent)), ends=bool(sent))).decode()
 
         def unit(connection: Connection) -> bool:
+            if repositories.lock(connection, name) != repository_id:
+                raise ImageInvalid("This image does not belong to the repository")
+            if parsed.parent is not None and not v1_images.touch(connection, repository_id, parsed.parent):
+                raise ImageInvalid("Image depends on a non existing parent")  # collected meanwhile
             return v1_images.begin(
                 connection,
                 repository_id,
@@ -137,23 +139,26 @@ class Images:
         facts = msgspec.json.decode(image.layer_facts, type=Facts)
         _demand(facts, list(map(str, sent)))
         kept = list(dict.fromkeys([facts.payload, *map(str, sent)]))
-        self._write(name, image, kept)
-        with suppress(FileNotFoundError):
-            self._storage.remove(self._paths(name, image_id).mark)
-        self._storage.sync([self._paths(name, image_id).mark])
+        ended = image._replace(state="complete", checksums=msgspec.json.encode(kept).decode())
+        objects.write(self._storage, self._database.reader(), name, ended)
 
         def unit(connection: Connection) -> bool:
-            ended = v1_images.complete(connection, image, msgspec.json.encode(kept).decode())
-            if ended:
+            repositories.lock(connection, name)
+            is_ended = v1_images.complete(connection, image, ended.checksums)
+            if is_ended:
                 v1_images.announce(connection, image.repository_id, image_id, facts.payload)
                 audit.add(connection, caller, "image.push", name, image_id)
-            return ended
+            return is_ended
 
         if not self._database.write(unit):
             self._storage.put_content(self._paths(name, image_id).mark, MARK)
             self.mend(name, image_id)
             raise ChecksumUnexpected
         publish_list(self._database, self._names, name)
+
+    def _keep(self, repository_id: int, image_id: str) -> None:
+        """Whoever is told that an image is there counts on it."""
+        self._database.write(lambda connection: v1_images.touch(connection, repository_id, image_id))
 
     def _announce(self, image: Image, sent: Sequence[Checksum]) -> None:
         """Some clients send the checksum before the layer, and once more after it."""
@@ -164,22 +169,8 @@ class Images:
     def mend(self, name: RepositoryName, image_id: ImageId) -> None:
         """Brings the tree to what the row says, where two pushes have met."""
         image = self._find(name, image_id)
-        if image.state != "complete":
-            return
-        self._write(name, image, msgspec.json.decode(image.checksums, type=list[str]))
-        with suppress(FileNotFoundError):
-            self._storage.remove(self._paths(name, image_id).mark)
-        self._storage.sync([self._paths(name, image_id).mark])
-
-    def _write(self, name: RepositoryName, image: Image, checksums: list[str]) -> None:
-        """All of an image but its mark."""
-        paths = self._paths(name, ImageId(image.image_id))
-        reader = self._database.reader()
-        ancestry = [image.image_id, *self._ancestry_of_parent(reader, image.repository_id, image.parent)]
-        self._storage.put_content(paths.json, image.document.encode())
-        self._storage.put_content(paths.ancestry, _encoded(ancestry))
-        self._storage.put_content(paths.checksum, _encoded(checksums))
-        self._storage.link(self._content.path(Digest(str(image.layer_digest))), paths.layer)
+        if image.state == "complete":
+            objects.write(self._storage, self._database.reader(), name, image)
 
     def _find(self, name: RepositoryName, image_id: ImageId) -> Image:
         image = v1_images.find_in(self._database.reader(), name, image_id)
@@ -197,7 +188,7 @@ class Images:
             parent = image.parent
         return found
 
-    def _paths(self, name: RepositoryName, image_id: ImageId) -> "Paths":
+    def _paths(self, name: RepositoryName, image_id: ImageId) -> Paths:
         return Paths.of(self._storage, name, image_id)
 
 
@@ -216,24 +207,3 @@ def _demand(facts: Facts, sums: Sequence[str]) -> None:
     """ChecksumMismatch, unless the layer has all of these."""
     if any(text not in (facts.payload, *facts.tarsums.values()) for text in sums):
         raise ChecksumMismatch
-
-
-class Paths(NamedTuple):
-    """Where the objects of an image lie."""
-
-    json: str
-    layer: str
-    ancestry: str
-    checksum: str
-    mark: str
-
-    @classmethod
-    def of(cls, storage: Storage, name: RepositoryName, image_id: str) -> "Paths":
-        where = (*split_name(name), image_id)
-        return cls(
-            storage.image_json_path(*where),
-            storage.image_layer_path(*where),
-            storage.image_ancestry_path(*where),
-            storage.image_checksum_path(*where),
-            storage.image_mark_path(*where),
-        )

@@ -13,7 +13,7 @@ from orlop.domain.errors import ImageUnknown, ImageUploading
 from orlop.domain.name import RepositoryName
 from orlop.domain.v1.from_manifest import EMPTY_LAYER, Image
 from orlop.domain.v1.ids import ImageId
-from orlop.registry.v1.images import LONGEST_CHAIN
+from orlop.registry.v1.objects import LONGEST_CHAIN
 from orlop.registry.v1.views import Views
 
 

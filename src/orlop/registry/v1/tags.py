@@ -17,8 +17,8 @@ from orlop.domain.v1.to_manifest import Layer, make
 from orlop.registry.content import Content
 from orlop.registry.manifests import Manifests
 from orlop.registry.uploads import Uploads
-from orlop.registry.v1.images import LONGEST_CHAIN
 from orlop.registry.v1.layers import Facts
+from orlop.registry.v1.objects import LONGEST_CHAIN
 from orlop.registry.v1.views import Views
 from orlop.steps import perform
 
@@ -69,14 +69,16 @@ class Tags:
         if v1_images.find(reader, repository_id, image_id) is None:
             self._point_at_derived(caller, name, tag, image_id)
             return
-        chain = self._chain(reader, repository_id, image_id)
+        chain = chain_of(reader, repository_id, image_id)
         made = make(chain)
         digest = Digest.of(made.manifest)
 
         def renew(connection: Connection) -> None:
+            repositories.lock(connection, name)
+            if not v1_images.set_manifest(connection, repository_id, image_id, digest):
+                raise ImageUnknown  # collected meanwhile
             for layer in chain:
                 leases.renew(connection, repository_id, Digest(layer.digest), self._lease)
-            v1_images.set_manifest(connection, repository_id, image_id, digest)
 
         self._database.write(renew)
         perform(self._uploads.create(caller, name, made.config, Digest.of(made.config)))
@@ -95,32 +97,6 @@ class Tags:
         content = self._manifests.read(found)
         perform(self._manifests.push(caller, name, tag, (), found.media_type, content))
 
-    def _chain(self, connection: Connection, repository_id: int, image_id: str) -> Sequence[Layer]:
-        """The image and its parents, the root first."""
-        chain: list[Layer] = []
-        wanted: str | None = image_id
-        while wanted is not None and len(chain) < LONGEST_CHAIN:
-            image = v1_images.find(connection, repository_id, wanted)
-            if image is None:
-                raise ImageUnknown
-            if image.state != "complete" or image.layer_digest is None or image.layer_facts is None:
-                raise ImageUploading
-            facts = msgspec.json.decode(image.layer_facts, type=Facts)
-            if facts.problem:
-                raise ImageInvalid(f"the layer of {wanted} cannot be read: {facts.problem}")
-            chain.append(
-                Layer(
-                    image.document.encode(),
-                    image.shown_digest or image.layer_digest,
-                    facts.shown_size,
-                    facts.media_type,
-                    facts.diff_id,
-                    facts.empty,
-                )
-            )
-            wanted = image.parent
-        return chain[::-1]
-
     def _image_of(self, connection: Connection, name: RepositoryName, tag: Tag) -> str | None:
         found: Found | None = manifests.by_tag(connection, name, tag)
         if found is None or found.lost:
@@ -130,3 +106,30 @@ class Tags:
             return pushed
         images = self._views.of(connection, name, found)
         return images[-1].id if images else None
+
+
+def chain_of(connection: Connection, repository_id: int, image_id: str) -> Sequence[Layer]:
+    """The image and its parents, the root first. ImageUnknown, ImageUploading; ImageInvalid: v2 cannot show it."""
+    chain: list[Layer] = []
+    wanted: str | None = image_id
+    while wanted is not None and len(chain) < LONGEST_CHAIN:
+        image = v1_images.find(connection, repository_id, wanted)
+        if image is None:
+            raise ImageUnknown
+        if image.state != "complete" or image.layer_digest is None or image.layer_facts is None:
+            raise ImageUploading
+        facts = msgspec.json.decode(image.layer_facts, type=Facts)
+        if facts.problem:
+            raise ImageInvalid(f"the layer of {wanted} cannot be read: {facts.problem}")
+        chain.append(
+            Layer(
+                image.document.encode(),
+                image.shown_digest or image.layer_digest,
+                facts.shown_size,
+                facts.media_type,
+                facts.diff_id,
+                facts.empty,
+            )
+        )
+        wanted = image.parent
+    return chain[::-1]

@@ -29,6 +29,9 @@ class Collection(msgspec.Struct):
     ended_at: Annotated[datetime | None, Meta(description="Null: it goes on, or was stopped and will go on")]
     stage: Annotated[str, Meta(description="What it is at, or was last")]
     manifests: Annotated[int, Meta(description="Manifests that rules of retention let go")]
+    images: Annotated[
+        int, Meta(description="Images of v1 that were not pushed to their end, never tagged, or whose manifest is gone")
+    ]
     blobs: Annotated[int, Meta(description="Objects removed")]
     bytes: Annotated[int, Meta(description="Their bytes")]
     condemned: Annotated[int, Meta(description="Blobs found that nothing keeps")]
@@ -58,6 +61,11 @@ class Doomed(msgspec.Struct):
     rule: str
 
 
+class DoomedImage(msgspec.Struct):
+    repository: str
+    image_id: str
+
+
 class Blob(msgspec.Struct):
     digest: str
     size: int
@@ -68,6 +76,8 @@ class Preview(msgspec.Struct):
 
     manifests: Annotated[list[Doomed], Meta(description="The first thousand")]
     manifest_count: int
+    images: Annotated[list[DoomedImage], Meta(description="Of v1; the first thousand")]
+    image_count: int
     blobs: Annotated[list[Blob], Meta(description="The first thousand, manifests' content among them")]
     blob_count: int
     bytes: int
@@ -102,6 +112,8 @@ def _preview(found: preview.Preview) -> Preview:
     return Preview(
         manifests=[Doomed(*manifest) for manifest in found.manifests],
         manifest_count=found.manifest_count,
+        images=[DoomedImage(*image) for image in found.images],
+        image_count=found.image_count,
         blobs=[Blob(*blob) for blob in found.blobs],
         blob_count=found.blob_count,
         bytes=found.size,
@@ -145,6 +157,7 @@ def _collection(run: Run) -> Collection:
         ended_at=time_or_none(run.ended_at),
         stage=run.stage,
         manifests=totals.manifests,
+        images=totals.images,
         blobs=totals.blobs,
         bytes=totals.bytes,
         condemned=totals.condemned,

@@ -21,9 +21,9 @@ class Step(msgspec.Struct):
 
     kind: Annotated[
         str,
-        Meta(description="tag, index, subject, manifest, config, layer, content, lease, upload or untagged"),
+        Meta(description="tag, index, subject, manifest, config, layer, content, image, lease, upload or untagged"),
     ]
-    name: Annotated[str, Meta(description="`NAME:TAG`, a digest, or a repository")]
+    name: Annotated[str, Meta(description="`NAME:TAG`, a digest, a repository, or an image of v1: `NAME ID`")]
     until: Annotated[datetime | None, Meta(description="When it ends to keep; null: never by itself")]
     note: str | None
 
