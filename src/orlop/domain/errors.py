@@ -196,10 +196,14 @@ class ImageUploading(OrlopError):
     message = "Image is being uploaded, retry later"
 
 
-class ArchiveInvalid(OrlopError):
-    """A layer that cannot be read as an archive, or not within the limits; the message says why."""
+class LayerInvalid(OrlopError):
+    """The bytes of a layer are damaged, cut short, no archive, or more than the limits let through."""
 
-    message = "the archive cannot be read"
+    message = "layer invalid"
+
+
+class ChecksumInvalid(ImageInvalid):
+    message = "Invalid checksum format"
 
 
 class ChecksumMismatch(ImageInvalid):

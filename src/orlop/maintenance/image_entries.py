@@ -13,7 +13,7 @@ from orlop.domain.caller import SYSTEM
 from orlop.domain.digest import Digest
 from orlop.domain.errors import BlobUnknown, ImageInvalid, ImageUnknown, NameInvalid
 from orlop.domain.name import RepositoryName
-from orlop.domain.v1.checksums import parse_checksum
+from orlop.domain.v1.checksums import Checksum
 from orlop.domain.v1.ids import ImageId
 from orlop.domain.v1.image_json import parse_image_json
 from orlop.domain.v1.to_manifest import make
@@ -112,7 +112,7 @@ class ImageEntries:
         try:
             document = self._storage.get_content(paths.json)
             parsed = parse_image_json(document, image_id)
-            checksums = [str(parse_checksum(text)) for text in self._array(paths.checksum, LARGEST_LIST)]
+            checksums = [str(Checksum.parse(text)) for text in self._array(paths.checksum, LARGEST_LIST)]
             layer, size = self._layer(paths.layer)
             return self._examined(
                 name, paths, Found(image_id, parsed.parent, document, checksums, layer, size, Facts(""), None)

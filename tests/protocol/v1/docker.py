@@ -37,7 +37,7 @@ class Image(NamedTuple):
 
     def tarsum(self, label: str = "tarsum+sha256") -> str:
         plain = gzip.decompress(self.layer) if self.layer[:2] == b"\x1f\x8b" else self.layer
-        return tarsums([plain], self.json).sums[label]
+        return str(tarsums([plain], self.json)[label])
 
 
 def new_id() -> str:

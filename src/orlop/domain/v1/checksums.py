@@ -1,42 +1,56 @@
-"""Checksums of v1 images: of the JSON together with the layer as it was sent, or with what is in its archive."""
+"""The checksums that v1 clients send with an image: `label:hex`, always over its JSON and its layer together.
+
+`sha256` is over the bytes as they were sent, `tarsum…` over what the archive in them says (`tarsum.py`).
+"""
 
 import hashlib
 import re
-from typing import NamedTuple
+from typing import Self
 
-from orlop.domain.errors import ImageInvalid
+from orlop.domain.errors import ChecksumInvalid
 
 PAYLOAD = "sha256"
-TARSUMS = ("tarsum+sha256", "tarsum.v1+sha256", "tarsum.dev+sha256")
+TARSUM = "tarsum+sha256"
+TARSUM_V1 = "tarsum.v1+sha256"
+TARSUM_DEV = "tarsum.dev+sha256"
 
-_CHECKSUM = re.compile(r"([a-z0-9.+]{1,40}):([0-9a-f]{64})")
-
-
-class Checksum(NamedTuple):
-    label: str
-    """`sha256`, or one of TARSUMS."""
-    hex: str
-
-    def __str__(self) -> str:
-        return f"{self.label}:{self.hex}"
+_CHECKSUM = re.compile(rf"(?:{'|'.join(map(re.escape, (PAYLOAD, TARSUM, TARSUM_V1, TARSUM_DEV)))}):[0-9a-f]{{64}}")
 
 
-def parse_checksum(text: str) -> Checksum:
-    """ImageInvalid: it is of another form, or of a kind that is not known."""
-    found = _CHECKSUM.fullmatch(text.strip())
-    if found is None or found[1] not in (PAYLOAD, *TARSUMS):
-        raise ImageInvalid("Invalid checksum format")
-    return Checksum(found[1], found[2])
+class Checksum(str):
+    """A checked checksum. Made by `parse` and `of` only; equal where label and hex are."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The checksum in a header, else ChecksumInvalid."""
+        if _CHECKSUM.fullmatch(text) is None:
+            raise ChecksumInvalid(detail={"checksum": text[:200]})
+        return cls(text)
+
+    @classmethod
+    def of(cls, label: str, hex_digest: str) -> Self:
+        return cls(f"{label}:{hex_digest}")
+
+    @property
+    def label(self) -> str:
+        return self[:-65]
+
+    @property
+    def hex(self) -> str:
+        return self[-64:]
 
 
 class PayloadChecksum:
-    """Of the JSON, a line end, and the layer's bytes as they were sent."""
+    """Counts the checksum of a layer while it arrives: sha256 over the JSON, a line feed, and the bytes as sent."""
 
     def __init__(self, image_json: bytes) -> None:
         self._hasher = hashlib.sha256(image_json + b"\n")
 
-    def update(self, piece: bytes) -> None:
+    def update(self, piece: bytes | bytearray | memoryview) -> None:
         self._hasher.update(piece)
 
-    def __str__(self) -> str:
-        return f"{PAYLOAD}:{self._hasher.hexdigest()}"
+    def checksum(self) -> Checksum:
+        """Of what has come so far."""
+        return Checksum.of(PAYLOAD, self._hasher.hexdigest())

@@ -1,162 +1,254 @@
-"""Compressed layers: which form they have, and their bytes without it, within limits.
+"""How layers are packed, and their unpacking under limits.
 
-Layers come from anybody. What they come to is bounded in size and in its ratio to what was sent, and a layer is read as
-a stream, piece by piece.
+What is refused is what Go's readers refuse, by which docker, containerd and podman unpack what they pull: a stream that
+is cut short, and anything behind its end that is not another whole stream of the same format, zeros too. Only xz allows
+zeros in fours there (its specification, section 2.2). So whoever hashes what `decompressed` yields has the layer's
+diff ID.
 """
 
 import bz2
-import enum
 import lzma
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Protocol
+from enum import StrEnum
+from itertools import chain
+from typing import NamedTuple, Protocol
 
-from orlop.domain.errors import ArchiveInvalid
+from orlop.domain.errors import LayerInvalid, Unsupported
 
-TAKEN = 1 << 18
-"""Bytes that go in at once."""
 PIECE = 1 << 20
-"""Bytes that come out at once, at most."""
-MOST_OUT = 1 << 40
-MOST_RATIO = 1100
-"""Bytes out for each byte in. Deflate ends at 1,032; xz and bzip2 have none."""
-FREE = 64 << 20
-"""Bytes that may come out whatever the ratio: layers of zeros are small and harmless."""
-MOST_MEMORY = 256 << 20
-"""Bytes that the decoder of xz may take."""
-LARGEST_WINDOW = 27
-"""Of zstd: 128 MiB, as a power of two."""
+"""The most bytes that one piece of output has."""
+
+GZIP_LEVEL = 6
+
+# A stream is fed in portions that begin small and double. What is left of a portion when its stream ends is copied, so
+# that a large portion of many tiny streams would be copied as often as it holds streams.
+_FIRST_PORTION = 1 << 12
+_PORTION = 1 << 18
+
+# `xz -9` takes 65 MiB to unpack; a header may ask for 4 GiB.
+_XZ_MEMORY = 128 << 20
 
 
-class Format(enum.Enum):
-    """By the first bytes of a layer. What is none of the others is taken for a plain archive."""
-
-    GZIP = b"\x1f\x8b"
-    BZIP2 = b"BZh"
-    XZ = b"\xfd7zXZ\x00"
-    ZSTD = b"\x28\xb5\x2f\xfd"
-    TAR = b""
-
-
-def detect(head: bytes) -> Format:
-    """The form of a layer that begins so."""
-    return next(form for form in Format if head.startswith(form.value))
+class Format(StrEnum):
+    GZIP = "gzip"
+    BZIP2 = "bzip2"
+    XZ = "xz"
+    ZSTD = "zstd"
+    PLAIN = "plain"
+    """Not packed: a plain tar, or what only its reader can tell."""
 
 
-class _Decoder(Protocol):
-    """One member of a compressed stream, as bz2 and lzma have it."""
+class Limits(NamedTuple):
+    """How much of it is let through before LayerInvalid."""
 
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def unused_data(self) -> bytes: ...
-
-    @property
-    def needs_input(self) -> bool: ...
-
-    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
+    bytes_out: int = 64 << 30
+    ratio: int = 2000
+    """Bytes out for each byte in, from `free_bytes` on. Gzip cannot do more than 1032; bzip2 and zstd do far more."""
+    free_bytes: int = 256 << 20
+    streams: int = 1_000_000
+    """Streams in a row: eStargz has one for each file."""
+    zstd_window_log: int = 27
+    """The window of zstd as a power of two: 128 MiB, as the program `zstd` has it."""
 
 
-class _Deflate:
-    """zlib's decoder in the shape of the others'."""
+LIMITS = Limits()
 
-    def __init__(self) -> None:
-        self._decoder = zlib.decompressobj(wbits=31)
-        self._held = b""
-
-    @property
-    def eof(self) -> bool:
-        return self._decoder.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._decoder.unused_data
-
-    @property
-    def needs_input(self) -> bool:
-        return not self._held
-
-    def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        found = self._decoder.decompress(self._held + data, max_length)
-        self._held = self._decoder.unconsumed_tail
-        return found
+MAGIC_SIZE = 6
+"""Bytes from the beginning that tell the format."""
 
 
-def _zstd() -> _Decoder:
-    # Loaded where such a layer comes: over v1, hardly ever.
-    if sys.version_info >= (3, 14):
-        from compression.zstd import DecompressionParameter, ZstdDecompressor
-    else:
-        from backports.zstd import DecompressionParameter, ZstdDecompressor
-
-    return ZstdDecompressor(options={DecompressionParameter.window_log_max: LARGEST_WINDOW})
-
-
-_DECODERS: dict[Format, Callable[[], _Decoder]] = {
-    Format.GZIP: _Deflate,
-    Format.BZIP2: bz2.BZ2Decompressor,
-    Format.ZSTD: _zstd,
-    Format.XZ: lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=MOST_MEMORY),
-}
+def format_of(head: bytes) -> Format:
+    """The format of what begins with `head`, of MAGIC_SIZE bytes, or fewer where there are no more."""
+    if head.startswith(b"\x1f\x8b\x08"):
+        return Format.GZIP
+    if head.startswith(b"BZh"):
+        return Format.BZIP2
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return Format.XZ
+    # The second is a frame to skip, which may come first (RFC 8878, section 3.1.2).
+    if head.startswith(b"\x28\xb5\x2f\xfd") or (head[1:4] == b"\x2a\x4d\x18" and head[0] & 0xF0 == 0x50):
+        return Format.ZSTD
+    return Format.PLAIN
 
 
-def decompressed(pieces: Iterable[bytes], form: Format) -> Iterator[bytes]:
-    """The bytes of a layer without its compression, of all its members. ArchiveInvalid: it is cut, damaged, or a bomb.
+def recognized(pieces: Iterable[bytes]) -> tuple[Format, Iterator[bytes]]:
+    """The format of `pieces`, and all of them again."""
+    iterator = iter(pieces)
+    head = b""
+    for piece in iterator:
+        head += piece
+        if len(head) >= MAGIC_SIZE:
+            break
+    return format_of(head[:MAGIC_SIZE]), chain([head] if head else [], iterator)
 
-    What follows the last member is refused, but for zeros: some tools fill the last block with them.
+
+def decompressed(pieces: Iterable[bytes], form: Format, limits: Limits = LIMITS) -> Iterator[bytes]:
+    """What is packed in `pieces`, exactly, in pieces of up to PIECE bytes (those of a plain one as they are).
+
+    LayerInvalid where it is damaged, ends too early, or reaches a limit; Unsupported for zstd where its library is not
+    installed; what `pieces` raises comes through. Memory is bounded by the format's window (128 MiB at most) and one
+    piece.
     """
-    if form is Format.TAR:
-        yield from pieces
-        return
-    came = went = 0
-    decoder: _Decoder | None = _DECODERS[form]()
-    # zlib gives back what it has not used: of large pieces that would be copied again and again.
-    for piece in (large[at : at + TAKEN] for large in pieces for at in range(0, len(large), TAKEN)):
-        came += len(piece)
-        while piece or (decoder is not None and not decoder.needs_input and not decoder.eof):
-            if decoder is None:
-                piece = _next_member(piece, form)
-                if not piece:
-                    break
-                decoder = _DECODERS[form]()
-            found = _step(decoder, piece, form)
-            went += len(found)
-            if went > MOST_OUT or (went > FREE and went > came * MOST_RATIO):
-                raise ArchiveInvalid("the layer comes to too much when it is unpacked")
-            if found:
-                yield found
-            piece = b""
-            if decoder.eof:
-                piece, decoder = decoder.unused_data, None
-    if decoder is not None and came:
-        raise ArchiveInvalid("the layer is cut off")
-
-
-def _step(decoder: _Decoder, piece: bytes, form: Format) -> bytes:
-    try:
-        return decoder.decompress(piece, PIECE)
-    except (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError, MemoryError) as error:
-        raise ArchiveInvalid(f"the layer is not valid {form.name.lower()}: {error}") from error
-    except Exception as error:
-        if type(error).__name__ == "ZstdError":
-            raise ArchiveInvalid(f"the layer is not valid zstd: {error}") from error
-        raise
-
-
-def _next_member(piece: bytes, form: Format) -> bytes:
-    """Where the next member begins; nothing where only zeros follow."""
-    rest = piece.lstrip(b"\0")
-    if rest and not form.value.startswith(rest[: len(form.value)]):
-        raise ArchiveInvalid("something follows the end of the layer")
-    return rest
+    tally = _Tally(limits)
+    if form is Format.PLAIN:
+        for piece in pieces:
+            tally.count(len(piece), len(piece))
+            yield piece
+    else:
+        yield from _unpacked(pieces, form, tally)
 
 
 def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """The bytes compressed: the same for the same bytes and pieces' sum, on every machine with one zlib."""
-    encoder = zlib.compressobj(6, zlib.DEFLATED, 31)
+    """One gzip stream of all `pieces`, without name or time: the same content gives the same bytes with one zlib."""
+    packer = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, 31)
     for piece in pieces:
-        if found := encoder.compress(piece):
-            yield found
-    yield encoder.flush()
+        if packed := packer.compress(piece):
+            yield packed
+    yield packer.flush()
+
+
+class _Tally:
+    """Counts bytes, and ends what goes beyond the limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._in = self._out = self._streams = 0
+
+    def count(self, taken: int, given: int) -> None:
+        self._in += taken
+        self._out += given
+        if self._out > self.limits.bytes_out:
+            raise LayerInvalid(f"the layer is larger than {self.limits.bytes_out} bytes when unpacked")
+        if self._out > max(self.limits.free_bytes, self._in * self.limits.ratio):
+            raise LayerInvalid(f"the layer is more than {self.limits.ratio} times as large when unpacked")
+
+    def begin_stream(self) -> None:
+        self._streams += 1
+        if self._streams > self.limits.streams:
+            raise LayerInvalid(f"the layer is packed in more than {self.limits.streams} streams")
+
+
+class _Unpacker(Protocol):
+    """One stream, in the terms of `bz2`, `lzma` and `zstd`."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    @property
+    def needs_input(self) -> bool: ...
+    def decompress(self, data: bytes | memoryview, max_length: int) -> bytes: ...
+
+
+class _Gunzip:
+    """zlib in the same terms."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(31)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data
+
+    def decompress(self, data: bytes | memoryview, max_length: int) -> bytes:
+        tail = self._stream.unconsumed_tail
+        given = self._stream.decompress(tail or data, max_length)
+        # zlib may hold output back when all its input is taken: a full piece says nothing about the rest.
+        self.needs_input = not self._stream.unconsumed_tail and len(given) < max_length
+        return given
+
+
+def _unpacked(pieces: Iterable[bytes], form: Format, tally: _Tally) -> Iterator[bytes]:
+    new, failures = _unpacker(form, tally.limits)
+    padding = _Padding() if form is Format.XZ else None
+    stream: _Unpacker | None = None
+    begun = False
+    for piece in pieces:
+        view = memoryview(piece)
+        at = 0
+        while at < len(view):
+            if stream is None:
+                if begun and padding is not None:
+                    at = padding.skip(view, at)
+                    if at == len(view):
+                        break
+                tally.begin_stream()
+                stream, begun, size = new(), True, _FIRST_PORTION
+            portion = view[at : at + size]
+            at += len(portion)
+            tally.count(len(portion), 0)
+            for given in _given(stream, portion, failures):
+                tally.count(0, len(given))
+                yield given
+            size = min(size * 2, _PORTION)
+            if stream.eof:
+                at -= len(stream.unused_data)
+                stream = None
+    if stream is not None or not begun:
+        raise LayerInvalid(f"the layer is cut short: its {form} stream does not end")
+    if padding is not None:
+        padding.end()
+
+
+def _given(stream: _Unpacker, portion: memoryview, failures: tuple[type[Exception], ...]) -> Iterator[bytes]:
+    """All that `stream` gives when it is fed with `portion`."""
+    while True:
+        try:
+            given = stream.decompress(portion, PIECE)
+        except failures as error:
+            raise LayerInvalid(f"the layer is damaged: {error}") from error
+        if given:
+            yield given
+        if stream.eof or stream.needs_input:
+            return
+        portion = portion[:0]
+
+
+class _Padding:
+    """The zeros behind an xz stream."""
+
+    def __init__(self) -> None:
+        self._zeros = 0
+
+    def skip(self, view: memoryview, at: int) -> int:
+        """Where in `view` the zeros end that begin at `at`."""
+        start = at
+        while at < len(view) and not view[at]:
+            window = bytes(view[at : at + _FIRST_PORTION])
+            at += len(window) - len(window.lstrip(b"\0"))
+        self._zeros += at - start
+        if at < len(view):
+            self.end()
+        return at
+
+    def end(self) -> None:
+        if self._zeros % 4:
+            raise LayerInvalid("the layer is damaged: what follows its xz stream is none")
+        self._zeros = 0
+
+
+def _unpacker(form: Format, limits: Limits) -> tuple[Callable[[], _Unpacker], tuple[type[Exception], ...]]:
+    """What makes the unpacker of one stream, and what it raises over a damaged one."""
+    if form is Format.GZIP:
+        return _Gunzip, (zlib.error,)
+    if form is Format.BZIP2:
+        return bz2.BZ2Decompressor, (OSError, ValueError)
+    if form is Format.XZ:
+        return lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _XZ_MEMORY), (lzma.LZMAError,)
+    try:
+        # Only here: few layers of v1 images are packed by it.
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+    except ImportError as error:
+        raise Unsupported("layers packed by zstd need the Python package backports.zstd") from error
+    options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: limits.zstd_window_log}
+    return lambda: zstd.ZstdDecompressor(options=options), (zstd.ZstdError,)

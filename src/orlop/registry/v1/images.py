@@ -23,7 +23,7 @@ from orlop.domain.errors import (
     ImageUnknown,
 )
 from orlop.domain.name import RepositoryName
-from orlop.domain.v1.checksums import Checksum, parse_checksum
+from orlop.domain.v1.checksums import Checksum
 from orlop.domain.v1.ids import ImageId
 from orlop.domain.v1.image_json import parse_image_json
 from orlop.registry.content import Content
@@ -126,7 +126,7 @@ class Images:
         if not self._database.write(unit):
             raise ImageInvalid("this image is being pushed by another client: push it again")
         if announced.ends:
-            self.complete(caller, name, ImageId(image.image_id), [parse_checksum(text) for text in announced.sums])
+            self.complete(caller, name, ImageId(image.image_id), [Checksum.parse(text) for text in announced.sums])
 
     def complete(self, caller: Caller, name: RepositoryName, image_id: ImageId, sent: Sequence[Checksum]) -> None:
         """Ends the push of an image. ChecksumMismatch: nothing was changed. ChecksumUnexpected, ImageUnknown."""

@@ -7,10 +7,10 @@ import msgspec
 
 from orlop.domain.caller import Caller
 from orlop.domain.digest import Digest
-from orlop.domain.errors import ArchiveInvalid
+from orlop.domain.errors import LayerInvalid, Unsupported
 from orlop.domain.name import RepositoryName
-from orlop.domain.v1.checksums import PayloadChecksum
-from orlop.domain.v1.compression import Format, decompressed, detect, gzipped
+from orlop.domain.v1.checksums import TARSUM, PayloadChecksum
+from orlop.domain.v1.compression import Format, decompressed, format_of, gzipped
 from orlop.domain.v1.tarsum import tarsums
 from orlop.registry.content import Content
 from orlop.registry.uploads import Uploads
@@ -19,7 +19,7 @@ from orlop.steps import perform
 MEDIA_TYPES = {
     Format.GZIP: "application/vnd.oci.image.layer.v1.tar+gzip",
     Format.ZSTD: "application/vnd.oci.image.layer.v1.tar+zstd",
-    Format.TAR: "application/vnd.oci.image.layer.v1.tar",
+    Format.PLAIN: "application/vnd.oci.image.layer.v1.tar",
 }
 """Of the forms that OCI has; of any other, v2 shows a copy in gzip."""
 
@@ -53,7 +53,7 @@ class Layers:
         """The facts, and the digest of the copy that v2 shows where it cannot show the layer itself."""
         payload = PayloadChecksum(document)
         diff = hashlib.sha256()
-        form = detect(next(self._pieces(digest), b""))
+        form = format_of(next(self._pieces(digest), b""))
 
         def raw() -> Iterator[bytes]:
             for piece in self._pieces(digest):
@@ -65,17 +65,17 @@ class Layers:
                 diff.update(piece)
                 yield piece
 
-        pieces = unpacked()
         try:
-            found = tarsums(pieces, document)
-            for _ in pieces:
-                pass  # what follows the archive's end belongs to the diff id
-        except ArchiveInvalid as error:
+            found = tarsums(unpacked(), document)
+        except (LayerInvalid, Unsupported) as error:
             payload = PayloadChecksum(document)
             for piece in self._pieces(digest):
                 payload.update(piece)
-            return Facts(str(payload), problem=str(error)), None
-        facts = Facts(str(payload), f"sha256:{diff.hexdigest()}", found.sums, empty=found.empty, shown_size=size)
+            return Facts(str(payload.checksum()), problem=str(error)), None
+        sums = {label: str(each) for label, each in found.items()}
+        facts = Facts(str(payload.checksum()), f"sha256:{diff.hexdigest()}", sums)
+        facts.empty = found[TARSUM].hex == hashlib.sha256(document).hexdigest()  # of the JSON and no member
+        facts.shown_size = size
         if form in MEDIA_TYPES:
             facts.media_type = MEDIA_TYPES[form]
             return facts, None

@@ -3,7 +3,7 @@
 import hashlib
 
 from orlop.domain.errors import ImageUnknown, OrlopError, RangeUnsatisfiable
-from orlop.domain.v1.checksums import parse_checksum
+from orlop.domain.v1.checksums import Checksum
 from orlop.domain.v1.ids import ImageId
 from orlop.registry.v1.reading import View
 from orlop.web.answers import Answer
@@ -66,7 +66,7 @@ async def get_contents(call: Call) -> Answer:
 
 async def put_json(call: Call) -> Answer:
     content = await call.body()
-    sent = [parse_checksum(text) for text in _sent(call)]
+    sent = [Checksum.parse(text) for text in _sent(call)]
     await call.edge.call(call.edge.app.v1.images.begin, call.caller, call.name, _id(call), content, sent)
     return call.done()
 
@@ -100,14 +100,14 @@ async def put_checksum(call: Call) -> Answer:
     sent = _sent(call)
     if not sent:
         return refused(412, "Missing Image's checksum")
-    checksums = [parse_checksum(text) for text in sent]
+    checksums = [Checksum.parse(text) for text in sent]
     await call.edge.call(call.edge.app.v1.images.complete, call.caller, call.name, _id(call), checksums)
     return call.done()
 
 
 def _sent(call: Call) -> list[str]:
     found = call.request.headers
-    return [found[name] for name in ("X-Docker-Checksum-Payload", "X-Docker-Checksum") if found.get(name)]
+    return [found[name].strip() for name in ("X-Docker-Checksum-Payload", "X-Docker-Checksum") if found.get(name)]
 
 
 def _cancel_quietly(call: Call, upload_id: str) -> None:

@@ -1,11 +1,8 @@
-"""What comes with a v1 image: its id, its JSON, its checksums."""
-
-import hashlib
+"""What comes with a v1 image: its id and its JSON."""
 
 import pytest
 
 from orlop.domain.errors import ImageInvalid, ImageUnknown
-from orlop.domain.v1.checksums import Checksum, PayloadChecksum, parse_checksum
 from orlop.domain.v1.ids import ImageId
 from orlop.domain.v1.image_json import LARGEST, parse_image_json
 
@@ -58,26 +55,3 @@ def test_json_that_cannot_be_is_refused_in_words_that_clients_know(content: byte
     with pytest.raises(ImageInvalid) as refusal:
         parse_image_json(content, ID)
     assert str(refusal.value).startswith(message)
-
-
-@pytest.mark.parametrize("label", ["sha256", "tarsum+sha256", "tarsum.v1+sha256", "tarsum.dev+sha256"])
-def test_checksums_are_read_as_they_are_written(label: str) -> None:
-    text = f"{label}:{'0a' * 32}"
-    assert parse_checksum(f" {text}") == Checksum(label, "0a" * 32)
-    assert str(parse_checksum(text)) == text
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "sha256", "sha256:", "sha256:xyz", "md5:" + "0" * 32, "tarsum+sha512:" + "0" * 64, "sha256:" + "A" * 64],
-)
-def test_others_are_refused(text: str) -> None:
-    with pytest.raises(ImageInvalid, match=r"^Invalid checksum format$"):
-        parse_checksum(text)
-
-
-def test_the_payloads_checksum_is_of_json_line_end_and_layer() -> None:
-    checksum = PayloadChecksum(b"{}")
-    checksum.update(b"la")
-    checksum.update(b"yer")
-    assert str(checksum) == "sha256:" + hashlib.sha256(b"{}\nlayer").hexdigest()

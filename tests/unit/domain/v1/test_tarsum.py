@@ -1,176 +1,151 @@
-"""Tarsums: as docker made them, of whatever archive, within limits."""
+"""Tarsums: the sums that docker makes, whatever the archive is packed like."""
 
 import hashlib
-import io
-import random
 import tarfile
-import time
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orlop.domain.errors import ArchiveInvalid
-from orlop.domain.v1 import tarsum
-from orlop.domain.v1.tarsum import DEV, V0, V1, tarsums
+from orlop.domain.errors import LayerInvalid
+from orlop.domain.v1 import tarsum as tarsum_module
+from orlop.domain.v1.checksums import TARSUM, TARSUM_DEV, TARSUM_V1, PayloadChecksum
+from orlop.domain.v1.tarsum import is_empty_tar, tarsums
+from tests.unit.domain.v1.archives import END, block, entry, extension, record, tar
 
 JSON = b'{"id":"' + b"a" * 64 + b'"}'
+TWO = tar(entry("etc", type=tarfile.DIRTYPE, mode=0o755), entry("etc/motd", b"hello\n", mode=0o644))
 
 
-def archive(*members: tuple[str, bytes | None, dict[str, Any]], form: int = tarfile.USTAR_FORMAT) -> bytes:
-    """An archive of files, and of folders where there is no content."""
-    stream = io.BytesIO()
-    with tarfile.open(fileobj=stream, mode="w", format=form) as tar:
-        for name, content, more in members:
-            info = tarfile.TarInfo(name)
-            info.mode = 0o755 if content is None else 0o644
-            info.type = tarfile.DIRTYPE if content is None else tarfile.REGTYPE
-            info.size = len(content or b"")
-            for key, value in more.items():
-                setattr(info, key, value)
-            tar.addfile(info, io.BytesIO(content or b""))
-    return stream.getvalue()
+def sha(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
-FIRST = archive(("etc", None, {}), ("etc/motd", b"hello\n", {}))
+FOLDER = (b"nameetc/mode493uid0gid0size0", b"typeflag5linknameunamegnamedevmajor0devminor0")
+FILE = (b"nameetc/motdmode420uid0gid0size6", b"typeflag0linknameunamegnamedevmajor0devminor0hello\n")
 
 
-def by_the_formula(members: list[tuple[dict[str, str], bytes]]) -> str:
-    """As the formula has it: sorted hashes of fields and content, after the JSON."""
-    sums = sorted(
-        hashlib.sha256("".join(key + value for key, value in fields.items()).encode() + content).hexdigest()
-        for fields, content in members
-    )
-    return hashlib.sha256(JSON + "".join(sums).encode()).hexdigest()
+def test_the_sums_are_those_of_the_formulas_written_out() -> None:
+    v0 = sorted([sha(FOLDER[0], b"mtime0", FOLDER[1]), sha(FILE[0], b"mtime0", FILE[1])])
+    v1 = sorted([sha(*FOLDER), sha(*FILE)])
+    assert tarsums([TWO], JSON) == {
+        TARSUM: "tarsum+sha256:" + sha(JSON, "".join(v0).encode()),
+        TARSUM_V1: "tarsum.v1+sha256:" + sha(JSON, "".join(v1).encode()),
+        TARSUM_DEV: "tarsum.dev+sha256:" + sha(JSON, "".join(v1).encode()),
+    }
 
 
 def test_the_sums_of_a_known_archive() -> None:
-    assert hashlib.sha256(FIRST).hexdigest() == "294e56bb5809b77bd6321849f9063cbaa85f199e357f85637a51599acab16634"
-    found = tarsums([FIRST], JSON)
-    assert found.sums[V0] == "tarsum+sha256:1b24cd58962af4188d039e29cc32e809e5923b6edbad72142e5e6ee65aefdf3b"
-    assert found.sums[V1] == "tarsum.v1+sha256:f4c890e7def935eb1904b8450dda21e95a08fe2eefbbe404159922c577fd4692"
-    assert found.sums[DEV].partition(":")[2] == found.sums[V1].partition(":")[2]
-    assert not found.empty
+    assert hashlib.sha256(TWO).hexdigest() == "294e56bb5809b77bd6321849f9063cbaa85f199e357f85637a51599acab16634"
+    payload = PayloadChecksum(JSON)
+    payload.update(TWO)
+    assert payload.checksum() == "sha256:9ad1e742cf20cabbdac52c0f8c8dc2f1ea0f61e668ab0e33fdc4018304faf59a"
+    sums = tarsums([TWO], JSON)
+    assert sums[TARSUM] == "tarsum+sha256:1b24cd58962af4188d039e29cc32e809e5923b6edbad72142e5e6ee65aefdf3b"
+    assert sums[TARSUM_V1] == "tarsum.v1+sha256:f4c890e7def935eb1904b8450dda21e95a08fe2eefbbe404159922c577fd4692"
 
 
-def test_the_formula_gives_the_same() -> None:
-    common = {"mode": "493", "uid": "0", "gid": "0", "size": "0", "mtime": "0", "typeflag": "5"}
-    rest = {"linkname": "", "uname": "", "gname": "", "devmajor": "0", "devminor": "0"}
-    folder = {"name": "etc/", **common, **rest}
-    file = {"name": "etc/motd", **common, "mode": "420", "size": "6", "typeflag": "0", **rest}
-    assert tarsums([FIRST], JSON).sums[V0].endswith(by_the_formula([(folder, b""), (file, b"hello\n")]))
-    undated = [{key: value for key, value in fields.items() if key != "mtime"} for fields in (folder, file)]
-    assert tarsums([FIRST], JSON).sums[V1].endswith(by_the_formula([(undated[0], b""), (undated[1], b"hello\n")]))
+def member(name: str, content: bytes = b"", **fields: object) -> bytes:
+    return tar(entry(name, content, **{"mode": 0} | fields), form="pax")
 
 
-@pytest.mark.parametrize("size", [1, 7, 512, 513, 1 << 20])
-def test_pieces_may_be_of_any_size(size: int) -> None:
-    pieces = [FIRST[at : at + size] for at in range(0, len(FIRST), size)]
-    assert tarsums(pieces, JSON) == tarsums([FIRST], JSON)
+OWNED = {"uid": 1000, "gid": 1000, "uname": "slartibartfast", "gname": "users"}
 
 
-def test_the_order_of_members_does_not_matter_and_the_date_only_to_v0() -> None:
-    a, b = ("a", b"1", {"mtime": 5}), ("b", b"22", {"mtime": 5})
-    assert tarsums([archive(a, b)], JSON) == tarsums([archive(b, a)], JSON)
-    later = tarsums([archive(a, ("b", b"22", {"mtime": 6}))], JSON).sums
-    now = tarsums([archive(a, b)], JSON).sums
-    assert later[V0] != now[V0]
-    assert later[V1] == now[V1]
-
-
-def test_of_two_members_of_one_name_the_last_counts() -> None:
-    twice = archive(("a", b"old", {}), ("a", b"new", {}))
-    assert tarsums([twice], JSON) == tarsums([archive(("a", b"new", {}))], JSON)
-
-
-@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
-def test_long_names_are_the_same_in_every_form(form: int) -> None:
-    name = "folder/" + "n" * 180
-    long = ("x" * 90 + "/" + name, b"1", {})
-    links = (("l", b"", {"type": tarfile.SYMTYPE, "linkname": "t" * 150}), ("ü", b"2", {}))
-    found = tarsums([archive(long, *links, form=form)], JSON)
-    assert found == tarsums([archive(long, *links, form=tarfile.PAX_FORMAT)], JSON)
-
-
-def test_large_numbers_are_read_from_gnu_and_pax() -> None:
-    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
-        high = tarsums([archive(("a", b"", {"uid": 1 << 30, "gid": 3_000_000}), form=form)], JSON).sums
-        assert high[V0] != tarsums([archive(("a", b"", {}))], JSON).sums[V0]
-
-
-def test_extended_attributes_count_in_v1() -> None:
-    plain = archive(("a", b"", {}), form=tarfile.PAX_FORMAT)
-    more = archive(("a", b"", {"pax_headers": {"SCHILY.xattr.security.x": "y"}}), form=tarfile.PAX_FORMAT)
-    assert tarsums([plain], JSON).sums[V0] == tarsums([more], JSON).sums[V0]
-    assert tarsums([plain], JSON).sums[V1] != tarsums([more], JSON).sums[V1]
-
-
-@pytest.mark.parametrize("content", [bytes(1024), bytes(10240), b""])
-def test_an_archive_without_members_is_empty(content: bytes) -> None:
-    found = tarsums([content] if content else [], JSON)
-    assert found.empty
-    assert found.sums[V0] == "tarsum+sha256:" + hashlib.sha256(JSON).hexdigest()
+def attributed(**attributes: str) -> bytes:
+    headers = {f"SCHILY.xattr.user.{key}": value for key, value in attributes.items()}
+    return member("xattrs.txt", b"test", **OWNED, pax_headers=headers)
 
 
 @pytest.mark.parametrize(
-    "broken",
+    ("raw", "label", "expected"),
     [
-        b"no archive at all".ljust(600, b"."),
-        FIRST[:100],
-        FIRST[:600],
-        FIRST[:1030],
-        FIRST[:124] + b"77777777777\0" + FIRST[136:],
-        FIRST[:124] + b"\xff" * 12 + FIRST[136:],
-        FIRST[:100] + b"9999999\0" + FIRST[108:],
+        (member("file.txt"), TARSUM, "626c4a2e9a467d65c33ae81f7f3dedd4de8ccaee72af73223c4bc4718cbc7bbd"),
+        (member("file.txt"), TARSUM_DEV, "6ffd43a1573a9913325b4918e124ee982a99c0f3cba90fc032a65f5e20bdd465"),
+        (
+            member("another.txt", b"test", **OWNED),
+            TARSUM_DEV,
+            "b38166c059e11fb77bef30bf16fba7584446e80fcc156ff46d47e36c5305d8ef",
+        ),
+        (
+            attributed(key1="value1", key2="value2"),
+            TARSUM_DEV,
+            "4cc2e71ac5d31833ab2be9b4f7842a14ce595ec96a37af4ed08f87bc374228cd",
+        ),
+        (
+            attributed(KEY1="value1", key2="value2"),
+            TARSUM_DEV,
+            "65f4284fa32c0d4112dd93c3637697805866415b570587e4fd266af241503760",
+        ),
+        (attributed(NOT="CALCULATED"), TARSUM, "c12bb6f1303a9ddbf4576c52da74973c00d14c109bcfa76b708d5da1154a07fa"),
+        # Go before 1.11 leaves the type of an old regular file as the NUL that it is.
+        (
+            tar(entry("/testdata0", bytes(1 << 20), mode=0o755, type=tarfile.AREGTYPE)),
+            TARSUM,
+            "8bf12d7e67c51ee2e8306cba569398b1b9f419969521a12ffb9d8875e8836738",
+        ),
     ],
 )
-def test_what_is_no_archive_is_refused(broken: bytes) -> None:
-    with pytest.raises(ArchiveInvalid):
-        tarsums([broken], JSON)
+def test_the_sums_are_those_that_dockers_own_tests_expect(raw: bytes, label: str, expected: str) -> None:
+    """The figures are from pkg/tarsum/tarsum_test.go of moby."""
+    assert tarsums([raw], b"")[label] == f"{label}:{expected}"
 
 
-def header(name: str, kind: bytes, size: int) -> bytes:
-    info = tarfile.TarInfo(name)
-    info.size, info.type = size, kind
-    return info.tobuf(tarfile.USTAR_FORMAT)
+def test_an_empty_archive_has_the_sum_of_the_json() -> None:
+    for raw in (b"", END, bytes(10240), tar()):
+        assert tarsums([raw], JSON)[TARSUM] == "tarsum+sha256:" + sha(JSON)
+        assert is_empty_tar([raw])
 
 
-@pytest.mark.parametrize(
-    "records",
-    [b"5 a=\n", b"999 path=x\n", b"0 path=x\n", b"-3 path=x\n", b"11 path=xyz\n", b"path=x\n", b"11 size=-1\n"],
-)
-def test_pax_records_that_are_none_are_refused(records: bytes) -> None:
-    block = header("x", b"x", len(records)) + records.ljust(512, b"\0") + header("a", b"0", 0) + bytes(1024)
-    if records == b"5 a=\n":
-        assert tarsums([block], JSON)
-        return
-    with pytest.raises(ArchiveInvalid):
-        tarsums([block], JSON)
+@given(st.integers(1, 4000), st.permutations(["a", "b", "c", "d"]))
+def test_neither_packing_nor_order_changes_a_sum(size: int, names: list[str]) -> None:
+    expected = tarsums([tar(*(entry(name, name.encode() * 700) for name in "abcd"), form="pax")], JSON)
+    for form in ("ustar", "gnu", "pax"):
+        raw = tar(*(entry(name, name.encode() * 700) for name in names), form=form)
+        assert tarsums((raw[at : at + size] for at in range(0, len(raw), size)), JSON) == expected
 
 
-def test_headers_without_end_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CVE-2019-20907 and its like: nothing is read twice, and nothing is collected for ever."""
-    record = b"1000 comment" + b"=".ljust(987, b"x") + b"\n"
-    chain = b"".join(header("x", b"x", 1000) + record.ljust(1024, b"\0") for _ in range(3000))
-    begun = time.monotonic()
-    with pytest.raises(ArchiveInvalid):
-        tarsums([chain[: 512 + 1024] * 3000 + header("x", b"L", 1 << 21)], JSON)
-    with pytest.raises(ArchiveInvalid):
-        tarsums([header("x", b"x", (1 << 20) + 1)], JSON)
-    monkeypatch.setattr(tarsum, "MOST_MEMBERS", 10)
-    with pytest.raises(ArchiveInvalid, match="too many"):
-        tarsums([archive(*[(str(number), b"", {}) for number in range(11)])], JSON)
-    assert time.monotonic() - begun < 5
+def test_times_and_attributes_count_in_the_versions_that_have_them() -> None:
+    plain, later, attributed_ = (
+        tarsums([tar(entry("a", b"x", **fields), form="pax")], JSON)
+        for fields in ({}, {"mtime": 5}, {"pax_headers": {"SCHILY.xattr.user.x": "1"}})
+    )
+    assert later[TARSUM] != plain[TARSUM]
+    assert later[TARSUM_V1] == plain[TARSUM_V1]
+    assert attributed_[TARSUM] == plain[TARSUM]
+    assert attributed_[TARSUM_V1] != plain[TARSUM_V1]
 
 
-@given(st.integers(0, 1 << 32), st.integers(1, 12))
-def test_whatever_is_changed_it_is_read_or_refused(seed: int, changes: int) -> None:
-    source = random.Random(seed)
-    broken = bytearray(archive(("a" * 120, b"1" * 700, {}), ("b", None, {}), form=tarfile.PAX_FORMAT))
-    for _ in range(changes):
-        broken[source.randrange(len(broken))] = source.randrange(256)
-    try:
-        assert tarsums([bytes(broken)], JSON).sums
-    except ArchiveInvalid:
-        return
+def test_attributes_and_names_are_bytes() -> None:
+    raw = extension(record(b"SCHILY.xattr.security.capability", b"\1\0\0\2\xff")) + block(b"\xff\xfe") + END
+    header = b"name\xff\xfemode420uid0gid0size0typeflag0linknameunamegnamedevmajor0devminor0"
+    one = sha(header, b"security.capability", b"\1\0\0\2\xff")
+    assert tarsums([raw], JSON)[TARSUM_V1].hex == sha(JSON, one.encode())
+
+
+FIRST, SECOND, OTHER = entry("./a", b"first"), entry("a", b"second"), entry("b", b"other")
+
+
+def test_of_one_path_the_last_counts_in_the_first_version_and_all_in_the_later_ones() -> None:
+    both, turned = (tarsums([tar(*entries)], JSON) for entries in ((FIRST, SECOND), (SECOND, FIRST)))
+    alone = tarsums([tar(SECOND)], JSON)
+    assert both[TARSUM] == alone[TARSUM]
+    assert len({both[TARSUM_V1], turned[TARSUM_V1], alone[TARSUM_V1]}) == 3
+    with_other = {
+        tarsums([tar(*entries)], JSON)[TARSUM_V1] for entries in ((FIRST, SECOND, OTHER), (OTHER, FIRST, SECOND))
+    }
+    assert len(with_other) == 1
+
+
+def test_members_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tarsum_module, "MAX_MEMBERS", 3)
+    assert tarsums([block() * 3 + END], JSON)
+    with pytest.raises(LayerInvalid, match="more than 3 members"):
+        tarsums([block() * 4 + END], JSON)
+
+
+def test_an_archive_with_any_member_is_not_empty() -> None:
+    assert not is_empty_tar([TWO])
+    assert not is_empty_tar([tar(entry("./", type=tarfile.DIRTYPE))])
+    with pytest.raises(LayerInvalid):
+        is_empty_tar([b"no archive"])
