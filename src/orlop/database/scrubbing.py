@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, delete, exists, func, literal_column, or_, select, tuple_, union, update
 
+from orlop.database import v1_images as v1_images_
 from orlop.database.connection import Connection
 from orlop.database.schema import (
     blobs,
@@ -17,6 +18,7 @@ from orlop.database.schema import (
     repositories,
     repository_blobs,
     tags,
+    v1_images,
 )
 from orlop.database.statement import Insert, Statement
 from orlop.domain.digest import Digest
@@ -39,6 +41,16 @@ class TagRow(NamedTuple):
     name: str
     digest: str | None
     """None where the tag's manifest is gone."""
+
+
+class ImageRow(NamedTuple):
+    """An image of v1, and whether its layer has a row."""
+
+    repository_id: int
+    repository: str
+    image_id: str
+    layer: str | None
+    recorded: bool
 
 
 class Unmet(NamedTuple):
@@ -209,6 +221,27 @@ _TAGS_ON = Statement(
     lambda _: select(tags.c.name).where(tags.c.manifest_id == bindparam("manifest_id")).limit(bindparam("count"))
 )
 
+
+def _images() -> Any:
+    key = tuple_(v1_images.c.repository_id, v1_images.c.image_id)
+    recorded = exists().where(blobs.c.digest == v1_images.c.layer_digest)
+    return (
+        select(v1_images.c.repository_id, repositories.c.name, v1_images.c.image_id, v1_images.c.layer_digest, recorded)
+        .select_from(v1_images.join(repositories, repositories.c.id == v1_images.c.repository_id))
+        .where(key > tuple_(bindparam("repository_id"), bindparam("after")))
+        .order_by(v1_images.c.repository_id, v1_images.c.image_id)
+        .limit(bindparam("count"))
+    )
+
+
+_IMAGES = Statement(lambda _: _images())
+_AS_LAYER = Statement(
+    lambda _: select(v1_images.c.layer_size).where(v1_images.c.layer_digest == bindparam("digest")).limit(1)
+)
+_AS_SHOWN = Statement(
+    lambda _: select(v1_images.c.image_id).where(v1_images.c.shown_digest == bindparam("digest")).limit(1)
+)
+
 # Repairs.
 
 _AS_SEEN = and_(
@@ -258,7 +291,7 @@ _GIVE_UP = Statement(
 
 
 def _counting_on() -> Any:
-    """Repositories that count on a digest: a manifest names it, or a lease does that is not a manifest's."""
+    """Repositories that count on a digest: a manifest or image names it, or a lease does that is not a manifest's."""
     named = select(manifest_references.c.repository_id).where(
         manifest_references.c.digest == bindparam("digest"), manifest_references.c.kind != "manifest"
     )
@@ -266,7 +299,9 @@ def _counting_on() -> Any:
         leases.c.digest == bindparam("digest"),
         ~exists().where(manifests.c.repository_id == leases.c.repository_id, manifests.c.digest == leases.c.digest),
     )
-    return union(named, leased)
+    layers = select(v1_images.c.repository_id).where(v1_images.c.layer_digest == bindparam("digest"))
+    shown = select(v1_images.c.repository_id).where(v1_images.c.shown_digest == bindparam("digest"))
+    return union(named, leased, layers, shown)
 
 
 def _restore_links(insert: Insert) -> Any:
@@ -395,6 +430,12 @@ def drop_tag(connection: Connection, row: TagRow) -> bool:
     return connection.run(_DROP_TAG, repository_id=row.repository_id, tag=row.name) > 0
 
 
+def page_of_images(connection: Connection, after: tuple[int, str], count: int) -> list[ImageRow]:
+    """Up to `count` images after that repository's id and image."""
+    rows = connection.all(_IMAGES, repository_id=after[0], after=after[1], count=count)
+    return [ImageRow(row[0], row[1], row[2], row[3], bool(row[4])) for row in rows]
+
+
 def page_of_referenced(connection: Connection, after: str, count: int) -> list[str]:
     """Up to `count` digests after that one which manifests reference, each once."""
     return [row[0] for row in connection.all(_REFERENCED, after=after, count=count)]
@@ -417,9 +458,15 @@ def _as_unmet(rows: list[tuple[Any, ...]]) -> list[Unmet]:
 
 
 def reference(connection: Connection, digest: Digest) -> Reference | None:
-    """What the manifest with that digest is, or else what a manifest says of it; None where no manifest names it."""
+    """What the manifest with that digest is, or else what a manifest or an image says of it; None where nothing names
+    it."""
     row = connection.one(_MANIFEST_SIZE, digest=digest) or connection.one(_REFERENCE, digest=digest)
-    return Reference(*row) if row else None
+    if row is not None:
+        return Reference(*row)
+    layer = connection.one(_AS_LAYER, digest=digest)
+    if layer is not None:
+        return Reference(layer[0] or 0, "")
+    return Reference(0, "") if connection.one(_AS_SHOWN, digest=digest) is not None else None
 
 
 def is_leased(connection: Connection, digest: Digest) -> bool:
@@ -427,8 +474,8 @@ def is_leased(connection: Connection, digest: Digest) -> bool:
 
 
 def affected(connection: Connection, digest: str, most: int) -> list[str]:
-    """Up to `most` tags (`repository:tag`), manifests without one (`repository@digest`), or else repositories, that
-    lack something without the content."""
+    """Up to `most` tags (`repository:tag`), manifests without one (`repository@digest`), images of v1
+    (`repository@image`), or else repositories, that lack something without the content."""
     found: dict[str, None] = {}
     # An image's layer is three steps below the tag of its index.
     holders = connection.all(_AS_MANIFEST, digest=digest, count=most)
@@ -442,6 +489,8 @@ def affected(connection: Connection, digest: str, most: int) -> list[str]:
             if not parents:
                 found.update(dict.fromkeys(f"{repository}:{name}" for name in names) or {f"{repository}@{held}": None})
         holders = above[:most]
+    for image in v1_images_.holders(connection, digest, most):
+        found[f"{image.repository}@{image.image_id}"] = None
     if not found:
         found.update((row[0], None) for row in connection.all(_IN_REPOSITORIES, digest=digest, count=most))
     return list(found)[:most]

@@ -1,7 +1,7 @@
 """Content: bytes under their digest, in the tree first, then in the database."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import structlog
@@ -12,7 +12,7 @@ from orlop.database.engine import Database
 from orlop.domain.digest import Digest
 from orlop.domain.errors import BlobUnknown, Unavailable
 from orlop.registry.cache import ContentCache
-from orlop.steps import COMMIT, CONTENT, Step, Steps
+from orlop.steps import COMMIT, CONTENT, NAMES, Step, Steps
 from orlop.storage.base import Storage
 
 log = structlog.get_logger("orlop.content")
@@ -42,6 +42,8 @@ class Content:
         self.storage = storage
         self.database = database
         self.cache = ContentCache(CACHE_BYTES, largest=CACHE_BYTES // 8)
+        self.on_return: Callable[[Digest], None] = lambda digest: None
+        """Told of content that had been lost and was pushed again."""
 
     def read(self, digest: Digest, generation: int | None = None) -> bytes:
         """The whole content, else BlobUnknown: also where other bytes lie there. For small content only."""
@@ -74,7 +76,7 @@ class Content:
     def put(self, digest: Digest, content: bytes, unit: Callable[[Connection], Result]) -> Steps[Result]:
         """`commit` of small content that is at hand."""
         for attempt in range(1, ATTEMPTS + 1):
-            generation = self._next_generation(digest)
+            generation, was_lost = self._next_key(digest)
             yield Step(CONTENT, self.storage.put_contents, (self.storage.blob_path(digest, generation), content))
             try:
                 result: Result = yield Step(
@@ -85,6 +87,8 @@ class Content:
                     raise
             else:
                 break
+        if was_lost:
+            yield Step(NAMES, self._tell_returned, digest)
         self.cache.put(digest, content)
         return result
 
@@ -103,13 +107,17 @@ class Content:
         # What was moved to a key that is given up goes with it.
         attempts = ATTEMPTS if self.storage.capabilities.hard_links else 1
         for attempt in range(1, attempts + 1):
-            generation = self._next_generation(digest)
+            generation, was_lost = self._next_key(digest)
             place(self.storage.blob_path(digest, generation))
             try:
-                return self.database.write(_recording(digest, size, generation, unit))
+                result = self.database.write(_recording(digest, size, generation, unit))
             except KeyGivenUp:
                 if attempt == attempts:
                     raise
+                continue
+            if was_lost:
+                self._tell_returned([digest])
+            return result
         raise AssertionError("unreachable")
 
     def _generation(self, digest: Digest) -> int:
@@ -118,11 +126,22 @@ class Content:
             raise BlobUnknown(detail={"digest": digest})
         return record.generation
 
-    def _next_generation(self, digest: Digest) -> int:
+    def _next_key(self, digest: Digest) -> tuple[int, bool]:
+        """The generation that a push writes, and whether the content was lost."""
         record = blobs.record(self.database.reader(), digest)
         if record is None:
-            return 0
-        return record.generation + 1 if record.state in blobs.GIVEN_UP else record.generation
+            return 0, False
+        given_up = record.state in blobs.GIVEN_UP
+        return record.generation + given_up, record.state == "lost"
+
+    def _tell_returned(self, digests: Sequence[Digest]) -> list[None]:
+        for digest in digests:
+            try:
+                self.on_return(digest)
+            except OSError as error:
+                # The content is recorded. What else lies in the tree, a scrub brings in order.
+                log.error("what shares returned content could not be made again", digest=digest, reason=str(error))
+        return [None] * len(digests)
 
 
 def _recording(

@@ -18,10 +18,13 @@ MISSING_MANIFEST = "missing manifest"
 MISSING_TAG = "missing tag"
 STRAY_TAG = "stray tag"
 DANGLING_ROWS = "dangling rows"
+DAMAGED_IMAGE = "damaged image"
+STRAY_IMAGE = "stray image"
+IMAGE_LIST = "image list"
 
 KINDS = (
     DAMAGED, MISSING_OBJECT, MISSING_ROW, STRAY_OBJECT, WRONG_SIZE, LOST, MISSING_LINK, MISSING_CHILD, MISSING_ENTRY,
-    MISSING_MANIFEST, MISSING_TAG, STRAY_TAG, DANGLING_ROWS,
+    MISSING_MANIFEST, MISSING_TAG, STRAY_TAG, DANGLING_ROWS, DAMAGED_IMAGE, STRAY_IMAGE, IMAGE_LIST,
 )  # fmt: skip
 
 OF_CONTENT = (DAMAGED, MISSING_OBJECT, MISSING_ROW, WRONG_SIZE, LOST)
@@ -29,10 +32,10 @@ OF_CONTENT = (DAMAGED, MISSING_OBJECT, MISSING_ROW, WRONG_SIZE, LOST)
 MOST_KEPT = 10_000
 """Findings that are kept with their details; of more, the number of each kind is told."""
 
-# What there is to look at. The name is a path of the tree, a digest, `repository@digest`, `repository:tag`, a
-# repository or a relation of the database, as the kind of subject says.
-OBJECT, BLOB, NAME, MANIFEST, TAG, LINK, CHILD, LINKS, ROWS = (
-    "object", "blob", "name", "manifest", "tag", "link", "child", "links", "rows",
+# What there is to look at. The name is a path of the tree, a digest, `repository@digest`, `repository:tag`,
+# `repository@image`, a repository or a relation of the database, as the kind of subject says.
+OBJECT, BLOB, NAME, MANIFEST, TAG, LINK, CHILD, LINKS, ROWS, IMAGE, IMAGES, IMAGE_OBJECT = (
+    "object", "blob", "name", "manifest", "tag", "link", "child", "links", "rows", "image", "images", "image object",
 )  # fmt: skip
 
 
@@ -48,7 +51,7 @@ class Finding(msgspec.Struct):
 
     kind: str
     name: str
-    """A digest, `repository@digest`, `repository:tag`, a repository, a table, or else the path."""
+    """A digest, `repository@digest`, `repository:tag`, `repository@image`, a repository, a table, or else the path."""
     path: str = ""
     """The object in the tree that it is about, if it is about one."""
     detail: str = ""

@@ -16,6 +16,7 @@ from orlop.maintenance.entries import UNREADABLE, Entries, Found
 from orlop.maintenance.scrub import findings
 from orlop.maintenance.scrub.contents import REPAIR, Contents
 from orlop.maintenance.scrub.findings import Finding, Sight
+from orlop.maintenance.scrub.images import TreeImages
 from orlop.maintenance.scrub.reading import Reading
 from orlop.maintenance.scrub.repairs import Repairs
 from orlop.registry.names import current
@@ -41,6 +42,7 @@ class TreeNames:
         repairs: Repairs,
         entries: Entries,
         contents: Contents,
+        images: TreeImages,
     ) -> None:
         self._storage = storage
         self._database = database
@@ -48,11 +50,15 @@ class TreeNames:
         self._repairs = repairs
         self._entries = entries
         self._contents = contents
+        self._images = images
         self._unrecorded: set[str] = set()
         """Repositories with manifests that only the tree knows: blobs of those may have lost their rows, too."""
 
     def object(self, path: str) -> Sight | None:
         """Whatever lies below `repositories/`, for what has no row."""
+        listed = self._listed(path)
+        if listed is not None:
+            return self._images.images(listed)
         if self._is_reserved(path):
             return None
         named = self._named(path)
@@ -198,8 +204,17 @@ class TreeNames:
             return None
         return named if path == right else None
 
+    def _listed(self, path: str) -> RepositoryName | None:
+        """The repository whose list of v1 images has this path."""
+        try:
+            _, namespace, repository, segment = path.split("/")
+            name = RepositoryName.parse(join_name(namespace, repository))
+        except (NameInvalid, ValueError):
+            return None
+        return name if segment == self._storage.images_list else None
+
     def _is_reserved(self, path: str) -> bool:
-        """Beside tags and entries lies what other versions may have written: `_images_list` and the like."""
+        """Beside tags and entries lies what other versions may have written."""
         segments = path.split("/")
         return len(segments) > 3 and segments[3].startswith("_") and segments[3] != "_manifests"
 

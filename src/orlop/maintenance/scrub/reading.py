@@ -54,10 +54,11 @@ class Reading:
             self.seconds += time.monotonic() - begun
         return Content(Digest.from_hasher(algorithm, hasher), size)
 
-    def name(self, path: str) -> bytes | None:
-        """What a tag or an entry says, cut where no name is longer; None where it is not there."""
+    def name(self, path: str, most: int = NAME_BYTES) -> bytes | None:
+        """What a tag or an entry says, cut where no name is longer, or what else is at most that long; None where it is
+        not there."""
         try:
-            return b"".join(self._storage.stream_read(path, (0, NAME_BYTES)))
+            return b"".join(self._storage.stream_read(path, (0, most)))
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -7,17 +7,21 @@ collection: nobody else takes objects from the tree, and no row of a given-up ke
 
 from collections.abc import Callable
 
-from orlop.database import blobs, manifests, outbox, scrubbing, tags
+from orlop.database import blobs, manifests, outbox, scrubbing, tags, v1_images
 from orlop.database.blobs import GIVEN_UP, Record
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
+from orlop.database.v1_images import Image
 from orlop.domain.caller import SYSTEM
 from orlop.domain.digest import Digest
 from orlop.domain.name import RepositoryName, Tag
+from orlop.domain.v1.ids import ImageId
 from orlop.maintenance.entries import UNREADABLE, Entries, Found
 from orlop.maintenance.scrub.findings import Finding
 from orlop.maintenance.scrub.reading import Content
 from orlop.registry.names import Names, current
+from orlop.registry.v1 import objects
+from orlop.registry.v1.objects import Paths
 from orlop.storage.base import Storage
 
 
@@ -252,6 +256,32 @@ class Repairs:
         self._names.publish([(entry, None)])
         return finding.note(True, "moved to quarantine")
 
+    def write_image(self, finding: Finding, name: RepositoryName, image: Image) -> bool:
+        """Of an image of v1 whose objects differ from its row. Its layer becomes its blob, which was read before."""
+        reader = self._database.reader()
+        if v1_images.find_in(reader, name, image.image_id) != image:
+            return False
+        blob = objects.layer(self._storage, reader, image)
+        there = blob is not None and self._storage.exists(blob)
+        objects.write(self._storage, reader, name, image if there else image._replace(layer_digest=None))
+        return finding.note(True, "written again, from its row")
+
+    def take_image(self, finding: Finding, name: RepositoryName, image_id: ImageId) -> bool:
+        """Of an image's objects without a row, as `take_name` does."""
+
+        def unit(connection: Connection) -> outbox.Entry | None:
+            if self._is_named(connection, "image", name, image_id):
+                return None
+            return outbox.add(connection, "image", name, image_id)
+
+        entry = self._database.write(unit)
+        if entry is None:
+            return False
+        for path in Paths.of(self._storage, name, image_id):
+            self._quarantine(path)
+        self._names.publish([(entry, None)])
+        return finding.note(True, "moved to quarantine")
+
     def publish(self, kind: str, name: RepositoryName, of: str) -> None:
         """Brings a name's object to what its row says."""
 
@@ -269,6 +299,8 @@ class Repairs:
             return True
         if kind == "tag":
             return scrubbing.tag(connection, name, of) is not None
+        if kind == "image":
+            return v1_images.find_in(connection, name, of) is not None
         return manifests.by_digest(connection, name, Digest(of)) is not None
 
     def _quarantine(self, path: str) -> bool:

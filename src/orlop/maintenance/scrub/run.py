@@ -23,6 +23,7 @@ from orlop.maintenance.scrub import findings
 from orlop.maintenance.scrub.contents import Contents
 from orlop.maintenance.scrub.document import Document, read, save
 from orlop.maintenance.scrub.findings import Finding, Report, Sight, Subject
+from orlop.maintenance.scrub.images import TreeImages
 from orlop.maintenance.scrub.names import TreeNames
 from orlop.maintenance.scrub.reading import Reading
 from orlop.maintenance.scrub.repairs import Repairs
@@ -85,7 +86,8 @@ class Scrub:
         entries = Entries(storage, database, options.lease)
         self._repairs = Repairs(storage, database, names, entries)
         self._contents = Contents(storage, database, self._reading, self._repairs)
-        self._names = TreeNames(storage, database, self._reading, self._repairs, entries, self._contents)
+        self._images = TreeImages(storage, database, self._reading, self._repairs)
+        self._names = TreeNames(storage, database, self._reading, self._repairs, entries, self._contents, self._images)
         self._subjects = Subjects(storage, database, sparse=options.sparse)
         self._document = Document(0)
         self._waiting: deque[Waiting] = deque()
@@ -243,7 +245,13 @@ class Scrub:
         if what == findings.TAG:
             repository, _, tag = name.partition(":")
             return self._names.tag(RepositoryName(repository), tag)
+        if what == findings.IMAGE_OBJECT:
+            return self._images.object(name)
+        if what == findings.IMAGES:
+            return self._images.images(RepositoryName(name))
         repository, _, digest = name.partition("@")
+        if what == findings.IMAGE:
+            return self._images.image(RepositoryName(repository), digest)
         looks = {
             findings.MANIFEST: self._names.manifest,
             findings.LINK: self._contents.link,

@@ -6,16 +6,32 @@ Links come last: what is amiss with them is often explained by what was found be
 
 from collections.abc import Iterator
 
-from orlop.database import scrubbing
+from orlop.database import scrubbing, v1_images
 from orlop.database.engine import Database
-from orlop.maintenance.scrub.findings import BLOB, CHILD, LINK, LINKS, MANIFEST, NAME, OBJECT, ROWS, TAG, Subject
+from orlop.maintenance.scrub.findings import (
+    BLOB,
+    CHILD,
+    IMAGE,
+    IMAGE_OBJECT,
+    IMAGES,
+    LINK,
+    LINKS,
+    MANIFEST,
+    NAME,
+    OBJECT,
+    ROWS,
+    TAG,
+    Subject,
+)
 from orlop.storage.base import Storage
 
 PAGE = 500
 
-RELATIONS, ENTRIES, TAG_OBJECTS, OBJECTS, BLOBS, REFERENCES, MANIFESTS, TAGS, HELD = PHASES = (
-    "relations", "entries", "tag objects", "objects", "blobs", "references", "manifests", "tags", "links",
+PHASES = (
+    "relations", "entries", "tag objects", "objects", "blobs", "references", "manifests", "tags", "images",
+    "image lists", "image objects", "links",
 )  # fmt: skip
+RELATIONS, ENTRIES, TAG_OBJECTS, OBJECTS, BLOBS, REFERENCES, MANIFESTS, TAGS, OF_V1, LISTS, V1_OBJECTS, HELD = PHASES
 
 Step = tuple[str, Subject | None]
 """A cursor, and what is to be looked at before the phase has come so far; None: nothing was amiss until there."""
@@ -42,6 +58,12 @@ class Subjects:
             return iter(()) if self._sparse else self._references(after)
         if phase == MANIFESTS:
             return self._manifests(int(after or 0))
+        if phase == OF_V1:
+            return self._images(after)
+        if phase == LISTS:
+            return self._lists(after)
+        if phase == V1_OBJECTS:
+            return ((path, Subject(IMAGE_OBJECT, path)) for path in self._paths(self._storage.images, after))
         return self._links(after) if phase == HELD else self._tags(after)
 
     def _relations(self, after: str) -> Iterator[Step]:
@@ -107,6 +129,21 @@ class Subjects:
             for row in page:
                 last = (row.repository_id, row.name)
                 yield f"{last[0]} {last[1]}", Subject(TAG, f"{row.repository}:{row.name}")
+
+    def _images(self, after: str) -> Iterator[Step]:
+        repository_id, _, image_id = after.partition(" ")
+        last = (int(repository_id or 0), image_id)
+        while page := scrubbing.page_of_images(self._database.reader(), last, PAGE):
+            for row in page:
+                if not row.recorded and row.layer is not None:
+                    yield f"{last[0]} {last[1]}", Subject(BLOB, row.layer)
+                last = (row.repository_id, row.image_id)
+                yield f"{last[0]} {last[1]}", Subject(IMAGE, f"{row.repository}@{row.image_id}")
+
+    def _lists(self, after: str) -> Iterator[Step]:
+        while page := v1_images.page_of_repositories(self._database.reader(), after, PAGE):
+            for _, after in page:
+                yield after, Subject(IMAGES, after)
 
 
 def _unmet(unmet: scrubbing.Unmet) -> Subject:

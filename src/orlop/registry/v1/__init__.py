@@ -20,6 +20,7 @@ class V1:
         """`lease` in milliseconds; `platform` of an index that is shown, as `linux/amd64`."""
         views = Views(content, platform)
         self.images = Images(content, names, uploads, lease=lease)
+        content.on_return = self.images.link_again
         self.reading = Reading(content.database, views)
         self.tags = Tags(content, uploads, manifests, views, lease=lease)
         self.lists = Lists(content.database, names)

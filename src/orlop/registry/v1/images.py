@@ -15,6 +15,7 @@ from orlop.database import audit, repositories, v1_images
 from orlop.database.connection import Connection
 from orlop.database.v1_images import Image
 from orlop.domain.caller import Caller
+from orlop.domain.digest import Digest
 from orlop.domain.errors import (
     ChecksumMismatch,
     ChecksumUnexpected,
@@ -33,6 +34,9 @@ from orlop.registry.v1 import objects
 from orlop.registry.v1.layers import Facts, Layers
 from orlop.registry.v1.lists import publish_list
 from orlop.registry.v1.objects import LONGEST_CHAIN, MARK, Paths
+
+MOST_LINKED = 1000
+"""Images whose layer is made again with the blob that they share; a scrub does it with more."""
 
 
 class Images:
@@ -165,6 +169,14 @@ class Images:
         announced = msgspec.json.encode(Announced(list(map(str, sent)), ends=False)).decode()
         if not self._database.write(lambda connection: v1_images.announce_checksums(connection, image, announced)):
             raise ChecksumUnexpected
+
+    def link_again(self, digest: Digest) -> None:
+        """Makes the layers of images links to their blob, which has come back."""
+        for holder in v1_images.holders(self._database.reader(), digest, MOST_LINKED):
+            name = RepositoryName(holder.repository)
+            image = v1_images.find_in(self._database.reader(), name, holder.image_id)
+            if image is not None and image.layer_digest == digest:
+                self._storage.link(self._content.path(digest), self._paths(name, ImageId(holder.image_id)).layer)
 
     def mend(self, name: RepositoryName, image_id: ImageId) -> None:
         """Brings the tree to what the row says, where two pushes have met."""
