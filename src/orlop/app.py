@@ -41,6 +41,8 @@ from orlop.storage.metered import MeteredStorage
 
 if TYPE_CHECKING:
     from orlop.auth.access import Access
+    from orlop.domain.caller import Caller
+    from orlop.maintenance.imports.docker_registry_v1 import DockerRegistryV1
 
 log = structlog.get_logger("orlop")
 
@@ -116,6 +118,20 @@ def collection_of(settings: Settings, storage: Storage, database: Database) -> C
     content = Content(storage, database)
     uploads = Uploads(content, Room(storage, 0), lifetime=milliseconds(limits.upload_lifetime), lease=lease)
     return _collection(settings, content, Names(storage, database), uploads, Clock(database, lease))
+
+
+def takeover_of(settings: Settings, storage: Storage, database: Database, caller: "Caller") -> "DockerRegistryV1":
+    """The import of an old registry, into a store that a server may be running on."""
+    from orlop.maintenance.imports.docker_registry_v1 import DockerRegistryV1
+
+    limits = settings.limits
+    lease = milliseconds(limits.lease)
+    content, names = Content(storage, database), Names(storage, database)
+    room = Room(storage, _floor(settings, storage))
+    uploads = Uploads(content, room, lifetime=milliseconds(limits.upload_lifetime), lease=lease)
+    pushed = Manifests(content, names, limit=limits.manifest_size, lease=lease, sparse=limits.sparse)
+    v1 = V1(content, names, uploads, pushed, lease=lease, platform=settings.v1.platform)
+    return DockerRegistryV1(v1, content, names, uploads, caller, lease=lease)
 
 
 def _collection(settings: Settings, content: Content, names: Names, uploads: Uploads, clock: Clock) -> Collection:

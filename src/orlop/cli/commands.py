@@ -35,6 +35,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "why": Entry("orlop.cli.why:command", "Show what keeps a blob or manifest."),
         "backup": Entry("orlop.cli.backup:command", "Back up the registry into a folder."),
         "restore": Entry("orlop.cli.restore:command", "Make a registry of a backup."),
+        "import": Entry("orlop.cli.import_:command", "Take over the images of another registry."),
         "rebuild": Entry("orlop.cli.rebuild:command", "Make the database again from the stored content."),
         "scrub": Entry("orlop.cli.scrub:command", "Check all content, and repair what is damaged."),
         "storage": Entry("orlop.cli.storage:command", "Test the configured storage."),

@@ -50,12 +50,12 @@ def open_database(settings: Settings, *, make: bool = False) -> Iterator[Databas
 
 
 @contextlib.contextmanager
-def open_store(settings: Settings) -> Iterator[tuple[Storage, Database]]:
+def open_store(settings: Settings, *, make: bool = False) -> Iterator[tuple[Storage, Database]]:
     """The registry's store and its database, also while a server runs on them.
 
-    StoreRefused: there is none, or the two do not belong together.
+    StoreRefused: there is none, and none is to be made, or the two do not belong together.
     """
-    with open_database(settings) as database:
+    with open_database(settings, make=make) as database:
         storage = open_storage(settings.storage_url, allow_network_filesystem=settings.storage.allow_network_filesystem)
         try:
             identity.check(storage, database)

@@ -232,3 +232,7 @@ class NoV1View(OrlopError):
     """What a tag names is nothing that the v1 API can show."""
 
     message = "this image cannot be shown over the v1 API"
+
+
+class ImportRefused(OrlopError):
+    message = "nothing can be taken over from there"

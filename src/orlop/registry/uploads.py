@@ -190,6 +190,33 @@ class Uploads:
         self.finish(caller, upload, digest)
         return digest, upload.size
 
+    def finish_object(self, caller: Caller, name: RepositoryName, upload_id: str) -> tuple[Digest, int]:
+        """Makes the upload a blob, whose object was put there as a whole and durably, under whatever digest it has;
+        that, and its size."""
+        row = self._find(caller, name, upload_id)
+        path = self._storage.upload_path(upload_id)
+        hasher = new_hasher(row.algorithm)
+        size = 0
+        for piece in self._storage.stream_read(path):
+            hasher.update(piece)
+            size += len(piece)
+        digest = Digest.from_hasher(row.algorithm, hasher)
+
+        def record(connection: Connection) -> None:
+            if not uploads.end(connection, upload_id):
+                raise UploadUnknown
+            self._link(connection, caller, name, row.repository_id, digest)
+
+        bring = self._storage.link if self._storage.capabilities.hard_links else self._storage.move
+        self._content.commit(digest, size, lambda target: bring(path, target), record)
+        self._discard(upload_id)
+        return digest, size
+
+    def drop(self, upload_id: str) -> None:
+        """Ends an upload that was begun for nothing, if it has not ended."""
+        self._database.write(lambda connection: uploads.end(connection, upload_id))
+        self._discard(upload_id)
+
     def finish_whole(
         self, caller: Caller, name: RepositoryName, upload_id: str, content: bytes, digest: Digest
     ) -> Steps[bool]:

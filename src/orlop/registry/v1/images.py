@@ -116,7 +116,20 @@ class Images:
     def take_layer(self, caller: Caller, name: RepositoryName, image: Image, upload: OpenUpload) -> None:
         """Makes the upload the layer of an image that awaits it. ChecksumMismatch: it has not what was announced."""
         digest, size = self._uploads.finish_as_it_is(caller, upload)
-        facts, shown = self._layers.examine(caller, name, digest, size, image.document.encode())
+        self.take_blob(caller, name, image, digest, size)
+
+    def take_blob(
+        self,
+        caller: Caller,
+        name: RepositoryName,
+        image: Image,
+        digest: Digest,
+        size: int,
+        known: tuple[Facts, Digest | None] | None = None,
+    ) -> None:
+        """Makes a blob of the repository the layer of an image that awaits it. `known`: what was found in it, with the
+        same JSON, before."""
+        facts, shown = known or self._layers.examine(caller, name, digest, size, image.document.encode())
         announced = msgspec.json.decode(image.announced, type=Announced)
         _demand(facts, announced.sums)
         paths = self._paths(name, ImageId(image.image_id))
