@@ -13,6 +13,14 @@ from typing import Self
 
 START_SECONDS = 20.0
 
+in_front: list[str] = []
+"""The words before every command of Orlop's, for programs that change how all of them run."""
+
+
+def command(*words: str, wrapper: tuple[str, ...] = ()) -> list[str]:
+    """`orlop` with these words, as it is started here."""
+    return [*in_front, *wrapper, sys.executable, "-m", "orlop", *words]
+
 
 class OrlopServer:
     """`orlop serve` in a subprocess while the block lasts.
@@ -55,13 +63,12 @@ class OrlopServer:
         """Starts the server and waits until it listens."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("ORLOP_")}
         environment |= {f"ORLOP_{key}": value for key, value in self._settings.items()}
-        command = [
-            *self._wrapper, sys.executable, "-m", "orlop", "serve",
-            "--listen", self._listen, "--data", str(self.data), *self._arguments,
-        ]  # fmt: skip
+        words = command(
+            "serve", "--listen", self._listen, "--data", str(self.data), *self._arguments, wrapper=self._wrapper
+        )
         before = len(self.log)
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(words, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + START_SECONDS
         while (found := re.search(r"listens on (\S+)", self.log[before:])) is None:
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -85,11 +85,17 @@ class History:
     unknown: int = 0
     surprises: list[str] = field(default_factory=list)
     """Answers that no client should get."""
+    lease: float = math.inf
+    """Seconds for which a blob is kept that no manifest names; infinite where nothing is collected."""
+    kept_until: dict[Key, float] = field(default_factory=dict)
+    """Until when that keeps each blob."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def copied(self) -> "History":
         """What is known now, for another registry that was one with this so far."""
-        return History(copy.deepcopy(self.registers), self.contents, self.media_types)
+        copied = History(copy.deepcopy(self.registers), self.contents, self.media_types, lease=self.lease)
+        copied.kept_until = dict(self.kept_until)
+        return copied
 
     @contextmanager
     def writing(self, *changes: tuple[Key, str]) -> "Iterator[Attempt]":
@@ -108,13 +114,26 @@ class History:
         ended = time.monotonic()
         if attempt.outcome == "acknowledged":
             self.acknowledged += 1
-            for write in writes:
+            for (key, _), write in zip(changes, writes, strict=True):
                 write.ended = ended
+                self._keep(key, write.started + self.lease)
         elif attempt.outcome == "refused":
             for (key, _), write in zip(changes, writes, strict=True):
                 self.registers[key].writes.remove(write)
         else:
             self.unknown += 1
+
+    def found(self, key: Key, since: float) -> None:
+        """A HEAD by somebody who may push, sent at that time, has said that the blob is there."""
+        with self._lock:
+            self._keep(key, since + self.lease / 2)
+
+    def may_be_collected(self, key: Key) -> bool:
+        """Whether no lease keeps it any more."""
+        return key.kind == "blob" and time.monotonic() >= self.kept_until.get(key, 0.0)
+
+    def _keep(self, key: Key, until: float) -> None:
+        self.kept_until[key] = max(until, self.kept_until.get(key, 0.0))
 
     def value_of(self, key: Key) -> str | None:
         """The one value that the register can have; None where that is not certain."""

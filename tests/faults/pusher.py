@@ -1,7 +1,7 @@
 """A client that pushes, tags and deletes as it likes, and writes down what it was told."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from tests.faults.history import ABSENT, Attempt, History, Key, Upload
@@ -18,7 +18,12 @@ SIZES = (0, 1, 100, 4096, 65536, 65537, 300_000, 1_500_000)
 class Pusher:
     """Works in repositories of its own, and on the tags of one that all pushers share."""
 
-    def __init__(self, host_port: str, history: History, seed: str) -> None:
+    def __init__(
+        self, host_port: str, history: History, seed: str, *, pool: Sequence[bytes] = (), deletes: int = 1
+    ) -> None:
+        """`pool`: content that comes up again and again, also elsewhere. `deletes`: how much more often it deletes."""
+        self.pool = pool
+        self.deletes = deletes
         self.requester = Requester(host_port)
         self.history = history
         self.random = random.Random(seed)
@@ -31,8 +36,9 @@ class Pusher:
         """Works until the server is gone, or for that many steps."""
         steps = (
             (self.push_blob, 3), (self.push_chunks, 3), (self.leave_open, 2), (self.go_on, 2), (self.cancel, 1),
-            (self.push_image, 6), (self.push_index, 1), (self.retag, 3), (self.push_shared, 3), (self.delete_tag, 2),
-            (self.delete_manifest, 2), (self.delete_blob, 2),
+            (self.push_image, 6), (self.push_index, 1), (self.retag, 3), (self.push_shared, 3),
+            (self.delete_tag, 2 * self.deletes), (self.delete_manifest, 2 * self.deletes),
+            (self.delete_blob, 2 * self.deletes),
         )  # fmt: skip
         functions, weights = zip(*steps, strict=True)
         done = 0
@@ -241,4 +247,6 @@ class Pusher:
         return self.random.choice(self.repositories)
 
     def _content(self) -> bytes:
+        if self.pool and self.random.random() < 0.5:
+            return self.random.choice(self.pool)
         return self.random.randbytes(self.random.choice(SIZES))

@@ -1,9 +1,8 @@
 """A registry that has lost its database and makes it again from the tree."""
 
 import subprocess
-import sys
 
-from tests.servers import OrlopServer
+from tests.servers import OrlopServer, command
 
 
 def rebuild(server: OrlopServer) -> str:
@@ -12,8 +11,9 @@ def rebuild(server: OrlopServer) -> str:
     assert found
     for path in found:
         path.unlink()
-    command = [sys.executable, "-m", "orlop", "rebuild", "--data", str(server.data)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        command("rebuild", "--data", str(server.data)), capture_output=True, text=True, check=False, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert "left out" not in done.stdout, done.stdout
     return done.stdout

@@ -1,16 +1,9 @@
 """A tag that many push and read at once behaves like one value that changes at one moment."""
 
-import threading
-import time
-
 import pytest
 
 from tests.faults.linearisability import Request, contradiction
-from tests.faults.requests import Requester
-from tests.protocol.client import Client
-from tests.protocol.conftest import address_of
-from tests.protocol.content import OCI_IMAGE, digest_of, encode
-from tests.protocol.repository import Repository
+from tests.faults.one_tag import WRITERS, push_and_pull
 from tests.servers import OrlopServer
 
 
@@ -38,52 +31,12 @@ def test_the_check_tells_possible_from_impossible(history: str, told: str) -> No
     assert bool(told) == bool(found)
 
 
-WRITERS, READERS = 8, 8
-
-
 @pytest.mark.parametrize("storage", ["local", "memory"])
 @pytest.mark.parametrize("pushes", [40, pytest.param(1250, marks=[pytest.mark.full, pytest.mark.timeout(900)])])
 def test_pushes_and_pulls_of_one_tag_are_linearisable(storage: str, pushes: int) -> None:
     """B44."""
-    requests: list[Request] = []
     with OrlopServer(storage=storage, LOG_LEVEL="warning") as server:
-        with Client(address_of(server)) as client:
-            repository = Repository(client)
-            document = repository.new_image()
-        path = f"{repository.base}/manifests/latest"
-        writing = threading.Barrier(WRITERS + READERS)
-        running = WRITERS
-
-        def push(number: int) -> None:
-            nonlocal running
-            with Requester(server.host_port) as requester:
-                writing.wait()
-                for each in range(pushes):
-                    content = encode({**document, "annotations": {"n": f"{number}.{each}"}})
-                    started = time.monotonic()
-                    answer = requester.ask("PUT", path, content, {"Content-Type": OCI_IMAGE})
-                    assert answer is not None
-                    assert answer.status == 201
-                    requests.append(Request(digest_of(content), started, time.monotonic(), wrote=True))
-            running -= 1
-
-        def pull() -> None:
-            with Requester(server.host_port) as requester:
-                writing.wait()
-                while running:
-                    started = time.monotonic()
-                    answer = requester.ask("HEAD", path)
-                    assert answer is not None
-                    if answer.status == 200:
-                        digest = answer.header("Docker-Content-Digest")
-                        requests.append(Request(digest, started, time.monotonic(), wrote=False))
-
-        threads = [threading.Thread(target=push, args=(number,)) for number in range(WRITERS)]
-        threads += [threading.Thread(target=pull) for _ in range(READERS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        requests = push_and_pull(server, "one/tag", pushes)
     assert sum(request.wrote for request in requests) == WRITERS * pushes
     assert sum(not request.wrote for request in requests) >= pushes
     assert contradiction(requests) == ""

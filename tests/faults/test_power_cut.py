@@ -5,27 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.disks import Ext4Disk, ext4_disk
+from tests.faults.disks import ext4_disk
+from tests.faults.power_cuts import SIZE, PowerCuts
 from tests.faults.rebuild import rebuild
-from tests.faults.test_kill import Rounds
 
-SIZE = 2 << 30
 ROUNDS = 30
-
-
-class PowerCuts(Rounds):
-    may_shrink = True
-
-    def __init__(self, disk: Ext4Disk, seed: str) -> None:
-        super().__init__(disk.folder / "data", 2.0, seed)
-        self.disk = disk
-
-    def end(self) -> None:
-        self.disk.cut_power()
-        super().end()
-        self.disk.restore_power()
-        # From the cut to its end the server saw a disk that fails.
-        self.history.surprises.clear()
 
 
 @pytest.mark.full

@@ -1,11 +1,21 @@
 """Whether a registry holds what its clients were told."""
 
+import time
 from collections.abc import Iterable
 
-from tests.faults.history import ABSENT, History, Key, Upload
+from tests.faults.history import ABSENT, History, Key, Upload, Write
 from tests.faults.requests import Requester
 from tests.protocol.answer import Answer
 from tests.protocol.content import digest_of
+
+
+class Wrong(AssertionError):
+    """What a registry holds is none of what it may hold."""
+
+    def __init__(self, key: Key, found: str, allowed: set[str], writes: list[Write]) -> None:
+        super().__init__(f"{key} is {found or 'absent'}, not one of {allowed} after {writes}")
+        self.key = key
+        self.lost = found == ABSENT
 
 
 class Verification:
@@ -22,10 +32,8 @@ class Verification:
         for key in list(self._history.registers if keys is None else keys):
             found = self._look(key)
             allowed = self._history.registers[key].allowed()
-            if self._blobs_may_be_unlinked and key.kind == "blob" and not self._is_named(key):
-                allowed = allowed | {ABSENT}
-            writes = self._history.registers[key].writes
-            assert found in allowed, f"{key} is {found or 'absent'}, not one of {allowed} after {writes}"
+            if found not in allowed and not (found == ABSENT and self._may_be_gone(key)):
+                raise Wrong(key, found, allowed, self._history.registers[key].writes)
             self._history.registers[key].settle(found)
         for repository in self._history.repositories():
             self._check_lists(repository)
@@ -70,13 +78,22 @@ class Verification:
     def _blob(self, repository: str, digest: str) -> str:
         path = f"/v2/{repository}/blobs/{digest}"
         answer = self._requester.demand("GET", path, 200, 404)
-        head = self._requester.demand("HEAD", path, answer.status)
+        key, asked = Key("blob", repository, digest), time.monotonic()
+        head = self._requester.demand("HEAD", path, answer.status, 404)
         if answer.status == 404:
             assert answer.codes == ["BLOB_UNKNOWN"], answer
             return ABSENT
+        if head.status == 404:
+            assert self._may_be_gone(key), f"HEAD says 404 of {path}, and GET 200"
+            return ABSENT
+        self._history.found(key, asked)
         assert answer.body == self._history.contents[digest], f"{path} has other bytes ({len(answer.body)})"
         assert head.header("Content-Length") == answer.header("Content-Length")
         return digest
+
+    def _may_be_gone(self, key: Key) -> bool:
+        may_be = self._blobs_may_be_unlinked or self._history.may_be_collected(key)
+        return may_be and key.kind == "blob" and not self._is_named(key)
 
     def _is_named(self, key: Key) -> bool:
         """Whether a manifest that the repository holds names this blob."""
@@ -122,7 +139,7 @@ class Verification:
                 return
             assert finished, f"{upload.location}, {held}, can't be finished: {answers}"
             attempt.settle(finished[0])
-        assert self._look(key) == digest
+        assert self._look(key) == digest or self._may_be_gone(key), f"{key} is not what was sent"
 
     def _bytes_of(self, upload: Upload) -> set[int]:
         """How many bytes it may hold; none if it is gone. The range 0-0 is said of one byte and of none."""

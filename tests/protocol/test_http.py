@@ -13,6 +13,7 @@ from tests.protocol.conftest import address_of, on_local
 from tests.protocol.connection import Closed, Connection
 from tests.protocol.content import KIB, MIB, digest_of, encode, random_bytes
 from tests.protocol.framing import LAST_CHUNK, cut
+from tests.protocol.not_quite_http import AMBIGUOUS, BAD_LINES
 from tests.protocol.repository import Repository, with_query
 from tests.protocol.requirements import meets
 from tests.servers import OrlopServer
@@ -44,42 +45,6 @@ def refused(client: Client, request: bytes, statuses: tuple[int, ...] = (400,)) 
 
 EVIL = b"GET /v2/smuggled/tags/list HTTP/1.1\r\nHost: x\r\n\r\n"
 
-# After the request line, up to the body.
-AMBIGUOUS = {
-    "length and chunked": b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-    "chunked and length": b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
-    "two lengths": b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
-    "a list of lengths": b"Content-Length: 5, 6\r\n\r\nabcdef",
-    "a negative length": b"Content-Length: -5\r\n\r\nabcde",
-    "a length with a plus": b"Content-Length: +5\r\n\r\nabcde",
-    "a length with an underscore": b"Content-Length: 1_0\r\n\r\nabcdeabcde",
-    "a hexadecimal length": b"Content-Length: 0x5\r\n\r\nabcde",
-    "a length with a unit": b"Content-Length: 5b\r\n\r\nabcde",
-    "an empty length": b"Content-Length: \r\n\r\n",
-    "a length beyond all": b"Content-Length: 99999999999999999999999\r\n\r\n",
-    "a length of other digits": "Content-Length: \u0665\r\n\r\nabcde".encode(),
-    "an unknown coding": b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-    "chunked with a parameter": b"Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n",
-    "chunked and then another": b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-    "chunked twice": b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
-    "two codings": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
-    "chunked with a control": b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
-    "a space before the colon": b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-    "a tab before the colon": b"Content-Length\t: 5\r\n\r\nabcde",
-    "a folded line": b"X-A: b\r\n c\r\nContent-Length: 0\r\n\r\n",
-    "a folded coding": b"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
-    "a line without a colon": b"nonsense\r\n\r\n",
-    "an empty name": b": value\r\n\r\n",
-    "a name with a space": b"X A: b\r\n\r\n",
-    "a name with a bracket": b"X(A): b\r\n\r\n",
-    "a name that is no ASCII": b"X-\xe4: b\r\n\r\n",
-    "a NUL in a value": b"X-A: b\x00c\r\n\r\n",
-    "a carriage return in a value": b"X-A: b\rc\r\n\r\n",
-    "bare line feeds": b"X-A: b\nX-B: c\n\n",
-    "one bare line feed": b"X-A: b\nContent-Length: 0\r\n\r\n",
-    "bare carriage returns": b"X-A: b\rX-B: c\r\r",
-}
-
 
 @on_local
 @meets("beyond-smuggling")
@@ -91,31 +56,6 @@ def test_headers_that_two_readers_read_differently_are_refused(repository: Repos
     answer = refused(repository.client, request + EVIL, (400, 405, 413, 501))
     assert answer is not None
     assert repository.get("tags/list").status == 404
-
-
-BAD_LINES = {
-    "nothing of HTTP": b"hello\r\n\r\n",
-    "random": bytes(range(256)) * 4,
-    "zeros": b"\x00" * 1000,
-    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 500,
-    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    "HTTP/1.2": b"GET /v2/ HTTP/1.2\r\nHost: x\r\n\r\n",
-    "HTTP/3.0": b"GET /v2/ HTTP/3.0\r\nHost: x\r\n\r\n",
-    "HTTP/1": b"GET /v2/ HTTP/1\r\nHost: x\r\n\r\n",
-    "HTTP/11": b"GET /v2/ HTTP/11.1\r\nHost: x\r\n\r\n",
-    "http/1.1": b"GET /v2/ http/1.1\r\nHost: x\r\n\r\n",
-    "no target": b"GET HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a tab": b"GET\t/v2/\tHTTP/1.1\r\nHost: x\r\n\r\n",
-    "a space in the target": b"GET /v2/a b/tags/list HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a relative target": b"GET v2/ HTTP/1.1\r\nHost: x\r\n\r\n",
-    "bytes in the target": b"GET /v2/\xff\xfe/tags/list HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a NUL in the target": b"GET /v2/\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a bare line feed": b"GET /v2/ HTTP/1.1\nHost: x\n\n",
-    "a space before the method": b" GET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a response": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-    "a proxy's preface": b"PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nGET /v2/ HTTP/1.1\r\nHost: x\r\n\r\n",
-    "a method without end": b"A" * 100_000,
-}
 
 
 @on_local
