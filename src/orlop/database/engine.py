@@ -58,7 +58,8 @@ class Database:
         try:
             yield connection
         finally:
-            connection.driver.execute("COMMIT")
+            # Nothing was written. A COMMIT can fail on a bad disk, and would leave the snapshot to all who follow.
+            connection.driver.execute("ROLLBACK")
 
     def write(self, unit: Unit[Result]) -> Result:
         """Runs `unit` in a transaction of its own and returns its result once that is durable.

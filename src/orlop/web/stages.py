@@ -111,9 +111,7 @@ class Stages:
             outcomes = do([running.step.argument if running.step is not None else None for running in group])
         except BaseException as error:  # noqa: BLE001  # whoever waits must be told
             outcomes = [error] * len(group)
-        with self._reading():
-            for running, outcome in zip(group, outcomes, strict=True):
-                running.advance(outcome)
+        self._advance(group, outcomes)
         self._outcomes.tell(
             (running.outcome, None, running.answer)
             if isinstance(running.answer, BaseException)
@@ -121,3 +119,16 @@ class Stages:
             for running in group
             if running.step is None
         )
+
+    def _advance(self, group: list[_Running], outcomes: Sequence[Any]) -> None:
+        """To the next steps, also where the database can't be read: a thread that ended here would leave its stage
+        busy for ever."""
+        gone_on = 0
+        try:
+            with self._reading():
+                for running, outcome in zip(group, outcomes, strict=True):
+                    running.advance(outcome)
+                    gone_on += 1
+        except Exception as error:  # noqa: BLE001  # whoever waits must be told
+            for running in group[gone_on:]:
+                running.advance(error)

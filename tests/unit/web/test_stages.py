@@ -3,8 +3,8 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -94,3 +94,33 @@ def test_after_the_end_nothing_is_taken() -> None:
             await stages.perform(doubled(Disk(), 1))
 
     run(body)
+
+
+@pytest.mark.parametrize("fails_at", ["begin", "end"])
+def test_a_database_that_cannot_be_read_for_a_while_ends_no_stage(fails_at: str) -> None:
+    broken = True
+
+    @contextmanager
+    def reading() -> Iterator[None]:
+        if broken and fails_at == "begin":
+            raise OSError("no disk")
+        yield
+        if broken and fails_at == "end":
+            raise OSError("no disk")
+
+    async def main() -> None:
+        nonlocal broken
+        stages = Stages(reading)
+        try:
+            disk = Disk()
+            answers = await asyncio.wait_for(
+                asyncio.gather(*[stages.perform(doubled(disk, 1)) for _ in range(5)], return_exceptions=True), 5
+            )
+            # What was read before the end counts.
+            assert all(answer == 2 if fails_at == "end" else isinstance(answer, OSError) for answer in answers)
+            broken = False
+            assert await asyncio.wait_for(stages.perform(doubled(disk, 3)), 5) == 6
+        finally:
+            stages.close()
+
+    asyncio.run(main())
