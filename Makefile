@@ -11,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 PACKAGES = $$(sed 's/\#.*//' tests/packages.txt)
 
-.PHONY: help serve test test-full lint format bench clean
+.PHONY: help serve test test-full lint format bench torture clean
 
 help:
 	@echo "make serve      serve on $(LISTEN) with the data in $(DATA)"
@@ -20,6 +20,7 @@ help:
 	@echo "make lint       style, types, import directions"
 	@echo "make format     put the style right"
 	@echo "make bench      measure against Debian's docker-registry"
+	@echo "make torture    kill, cut, fill and confuse it for 20 minutes"
 	@echo "make clean      remove .venv and caches; not the data"
 
 serve: .venv/installed
@@ -46,6 +47,10 @@ format: .venv/lint
 bench: .venv/test
 	@sh tests/debian.sh docker-registry wrk
 	$(BIN)/python -m tests.bench $(ARGS)
+
+torture: .venv/test
+	@sh tests/debian.sh $(PACKAGES) docker-registry
+	$(BIN)/python -m tests.torture $(ARGS)
 
 clean:
 	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis src/orlop.egg-info

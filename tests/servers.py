@@ -57,18 +57,23 @@ class OrlopServer:
     @property
     def log(self) -> str:
         """What the server has written to standard error."""
-        return self.log_path.read_text(errors="replace")
+        return self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+
+    def environment(self) -> dict[str, str]:
+        """That of the server, and of commands beside it."""
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("ORLOP_")}
+        return inherited | {f"ORLOP_{key}": value for key, value in self._settings.items()}
 
     def start(self) -> Self:
         """Starts the server and waits until it listens."""
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("ORLOP_")}
-        environment |= {f"ORLOP_{key}": value for key, value in self._settings.items()}
         words = command(
             "serve", "--listen", self._listen, "--data", str(self.data), *self._arguments, wrapper=self._wrapper
         )
         before = len(self.log)
         with self.log_path.open("ab") as log:
-            self.process = subprocess.Popen(words, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(
+                words, env=self.environment(), stdout=log, stderr=log, stdin=subprocess.DEVNULL
+            )
         deadline = time.monotonic() + START_SECONDS
         while (found := re.search(r"listens on (\S+)", self.log[before:])) is None:
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -4,7 +4,6 @@ import contextlib
 import os
 import sqlite3
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests import left_out
+from tests.servers import command
 
 LEASE = 2.0
 """Seconds, of the servers and of collection in these tests."""
@@ -19,12 +19,12 @@ LEASE = 2.0
 PATIENCE = 120.0
 
 
-def begin(data: Path, *arguments: str, wrapper: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
+def begin(data: Path, *arguments: str, wrapper: tuple[str, ...] = (), lease: float = LEASE) -> subprocess.Popen[bytes]:
     """A collection that runs."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("ORLOP_")}
-    environment["ORLOP_LIMITS_LEASE"] = f"{LEASE}s"
-    command = [*wrapper, sys.executable, "-m", "orlop", "gc", "--data", str(data), *arguments]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    environment["ORLOP_LIMITS_LEASE"] = f"{lease}s"
+    words = command("gc", "--data", str(data), *arguments, wrapper=wrapper)
+    return subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def slowly(call: str, seconds: float) -> tuple[str, ...]:
@@ -44,9 +44,9 @@ def end(process: "subprocess.Popen[bytes]", *, status: int = 0) -> str:
     return said
 
 
-def collect(data: Path, *arguments: str, wrapper: tuple[str, ...] = ()) -> str:
+def collect(data: Path, *arguments: str, wrapper: tuple[str, ...] = (), lease: float = LEASE) -> str:
     """A whole run; what it said."""
-    return end(begin(data, *arguments, wrapper=wrapper))
+    return end(begin(data, *arguments, wrapper=wrapper, lease=lease))
 
 
 def collect_what_is_over(data: Path, *arguments: str) -> str:

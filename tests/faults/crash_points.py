@@ -1,6 +1,7 @@
 """A server that is killed at one system call by which pushes, tags and deletes change the disk."""
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,8 +43,20 @@ class Scene:
         self.server = OrlopServer(data, wrapper=one_thread.WRAPPER, LOG_LEVEL="warning")
         self.history = History()
 
-    def kill_at(self, point: Point) -> bool:
-        """Whether the sequence came to the call."""
+    def survives(self, point: Point) -> bool:
+        """Whether the sequence came to the call. Compares everything after the kill."""
+        try:
+            reached = self._kill_at(point)
+            if reached:
+                self._verify()
+            return reached
+        except BaseException:
+            print(f"killed at {point}; the server's log:\n{self.server.log}", file=sys.stderr)
+            raise
+        finally:
+            self.server.kill()
+
+    def _kill_at(self, point: Point) -> bool:
         self.server.start()
         assert self.server.process is not None
         Sequence(self.server.host_port, self.history, "before").run()
@@ -53,7 +66,7 @@ class Scene:
         self.server.kill()
         return not sequence.alive
 
-    def verify(self) -> None:
+    def _verify(self) -> None:
         """What the kill left, with its database and without it."""
         bereft = Scene(self.server.data.with_name("bereft"))
         shutil.copytree(self.server.data, bereft.server.data)
@@ -81,13 +94,6 @@ def kill_at_each(points: list[Point], folder: Path) -> Iterator[Point]:
     """Yields the points that were reached."""
     for point in points:
         scene = Scene(folder / "data")
-        try:
-            if scene.kill_at(point):
-                scene.verify()
-                yield point
-        except BaseException:
-            print(f"killed at {point}; the server's log:\n{scene.server.log}")
-            raise
-        finally:
-            scene.server.kill()
+        if scene.survives(point):
+            yield point
         shutil.rmtree(folder / "data")

@@ -4,6 +4,7 @@ import fcntl
 import os
 import struct
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests import left_out
 
 _EXT4_IOC_SHUTDOWN = 0x8004587D
 _WITHOUT_FLUSHING = 2
+PATIENCE = 30.0
 
 
 @contextmanager
@@ -74,9 +76,21 @@ class Ext4Disk(NamedTuple):
             os.close(descriptor)
 
     def restore_power(self) -> None:
-        """Once nobody has a file open there."""
-        subprocess.run(["umount", str(self.folder)], check=True)
-        self.mount()
+        """Once nobody has a file open there.
+
+        A container that was started meanwhile has the mount too, and keeps the dead file system alive until it ends.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            subprocess.run(["umount", str(self.folder)], check=True)
+            self.mount()
+            try:
+                (self.folder / "power").touch()
+                (self.folder / "power").unlink()
+                return
+            except OSError:
+                assert time.monotonic() < deadline, "another mount namespace has the disk"
+                time.sleep(0.2)
 
 
 def fill(folder: Path, leave: int = 0) -> Path:

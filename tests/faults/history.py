@@ -83,6 +83,7 @@ class History:
     """Open ones, by location."""
     acknowledged: int = 0
     unknown: int = 0
+    refused: int = 0
     surprises: list[str] = field(default_factory=list)
     """Answers that no client should get."""
     lease: float = math.inf
@@ -118,6 +119,7 @@ class History:
                 write.ended = ended
                 self._keep(key, write.started + self.lease)
         elif attempt.outcome == "refused":
+            self.refused += 1
             for (key, _), write in zip(changes, writes, strict=True):
                 self.registers[key].writes.remove(write)
         else:

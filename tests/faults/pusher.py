@@ -3,11 +3,13 @@
 import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from tests.faults.history import ABSENT, Attempt, History, Key, Upload
 from tests.faults.requests import Requester
 from tests.protocol.answer import Answer
 from tests.protocol.content import OCI_CONFIG, OCI_IMAGE, OCI_INDEX, OCI_LAYER, digest_of, encode, image, index
+from tests.protocol.repository import with_query
 
 SHARED = "shared/app"
 TAGS = ("latest", "v1", "_v2")
@@ -178,7 +180,7 @@ class Pusher:
         if answer is None or answer.status != 202:
             return None
         self._remember(content)
-        upload = Upload(repository, answer.header("Location"), content)
+        upload = Upload(repository, _path_of(answer), content)
         self.history.uploads[upload.location] = upload
         return upload
 
@@ -197,18 +199,28 @@ class Pusher:
         upload.broken = answer is None or answer.status != 202
         if answer is not None and answer.status == 202:
             upload.acknowledged = last
+            self._move(upload, _path_of(answer))
             if answer.header("Range") != f"0-{last - 1}":
                 self.history.surprises.append(f"PATCH {first}-{last - 1}: {answer}")
 
-    def _finish(self, upload: Upload) -> None:
+    def _move(self, upload: Upload, location: str) -> None:
+        """Other registries give another address after each chunk."""
+        if location != upload.location:
+            del self.history.uploads[upload.location]
+            upload.location = location
+            self.history.uploads[location] = upload
+
+    def _finish(self, upload: Upload) -> bool:
         if upload.broken:
-            return
+            return False
         digest = digest_of(upload.content)
         rest = upload.content[upload.acknowledged :]
         upload.sent, upload.closing = len(upload.content), True
         with self._writing((Key("blob", upload.repository, digest), digest)) as attempt:
-            if attempt.settle(self._ask("PUT", f"{upload.location}?digest={digest}", rest)):
-                del self.history.uploads[upload.location]
+            finished = attempt.settle(self._ask("PUT", with_query(upload.location, f"digest={digest}"), rest))
+        if finished:
+            del self.history.uploads[upload.location]
+        return finished
 
     def _ask(
         self, method: str, path: str, body: bytes | Iterator[bytes] | None = None, headers: dict[str, str] | None = None
@@ -250,3 +262,9 @@ class Pusher:
         if self.pool and self.random.random() < 0.5:
             return self.random.choice(self.pool)
         return self.random.randbytes(self.random.choice(SIZES))
+
+
+def _path_of(answer: Answer) -> str:
+    """The address that an answer gives, without a host."""
+    address = urlsplit(answer.header("Location"))
+    return address.path + (f"?{address.query}" if address.query else "")

@@ -10,6 +10,14 @@ from tests.protocol.answer import Answer
 PATIENCE = 60.0
 
 
+class Unexpected(AssertionError):
+    """An answer with another status than was demanded."""
+
+    def __init__(self, request: str, answer: Answer) -> None:
+        super().__init__(f"{request}: {answer}")
+        self.status = answer.status
+
+
 class Requester:
     """One client with one kept connection. Used by one thread."""
 
@@ -38,7 +46,8 @@ class Requester:
         """The answer, which must have one of these statuses."""
         answer = self.ask(method, path)
         assert answer is not None, f"no answer to {method} {path}"
-        assert answer.status in statuses, f"{method} {path}: {answer}"
+        if answer.status not in statuses:
+            raise Unexpected(f"{method} {path}", answer)
         return answer
 
     def close(self) -> None:

@@ -71,9 +71,7 @@ def traced(pid: int, inject: str = "") -> Iterator[Trace]:
     threads = sorted(int(path.name) for path in Path(f"/proc/{pid}/task").iterdir() if int(path.name) != pid)
     with tempfile.TemporaryDirectory(prefix="orlop-strace-") as folder:
         log, errors = Path(folder) / "log", Path(folder) / "errors"
-        command = [shutil.which("strace") or "strace", "-y", "-s", "0", "-o", str(log)]
-        command += ["-e", f"trace={','.join(f'?{name}' for name in CHANGING)}"]
-        command += ["-e", f"inject={inject}"] if inject else []
+        command = _strace(log, inject)
         command += [word for thread in threads for word in ("-p", str(thread))]
         with errors.open("wb") as stream:
             process = subprocess.Popen(command, stdout=stream, stderr=stream)
@@ -85,6 +83,27 @@ def traced(pid: int, inject: str = "") -> Iterator[Trace]:
             process.terminate()
             process.wait(PATIENCE)
         trace.log = log.read_text()
+
+
+def run_traced(words: list[str], environment: dict[str, str], inject: str = "") -> tuple[int, str, Trace]:
+    """Runs a command from its beginning to its end: its status, what it wrote to standard error, what strace saw."""
+    if reason := left_out.missing_programs("strace"):
+        left_out.leave_out("strace", reason)
+    with tempfile.TemporaryDirectory(prefix="orlop-strace-") as folder:
+        log = Path(folder) / "log"
+        command = [*_strace(log, inject), "-f", *words]
+        # Python's own writes would come and go with its caches.
+        environment = {**environment, "PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+        trace = Trace()
+        trace.log = log.read_text()
+    return done.returncode, done.stderr, trace
+
+
+def _strace(log: Path, inject: str) -> list[str]:
+    command = [shutil.which("strace") or "strace", "-y", "-s", "0", "-o", str(log)]
+    command += ["-e", f"trace={','.join(f'?{name}' for name in CHANGING)}"]
+    return command + (["-e", f"inject={inject}"] if inject else [])
 
 
 def _wait_until_attached(process: "subprocess.Popen[bytes]", errors: Path, threads: int) -> None:

@@ -26,5 +26,5 @@ def outside(server: OrlopServer) -> dict[str, bytes]:
     return {
         str(path.relative_to(server.data)): path.read_bytes() if path.name == "secret.txt" else b""
         for path in found
-        if path.name not in parts and not path.name.startswith("orlop.db-")
+        if path.name not in parts and not path.name.startswith("orlop.db-") and path.suffix != ".lock"
     }
