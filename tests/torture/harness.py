@@ -115,7 +115,9 @@ class Run:
             figures.verdict = f"left out: {gap}"
         except Exception as error:
             self._note(error)
-            figures.verdict = f"broken: {self.failure.splitlines()[-1][:300] if self.failure else error}"
+            # What is no assertion is a fault of the torture's own.
+            how = "broken" if isinstance(error, AssertionError) else "failed"
+            figures.verdict = f"{how}: {self.failure.splitlines()[-1][:300] if self.failure else error}"
             self._keep()
         else:
             if figures.verdict != "held":

@@ -135,7 +135,8 @@ def _side_by_side(run: Run) -> None:
         history = cuts.history
         figures.faults, figures.acked_writes, figures.unknown = cuts.ended, history.acknowledged, history.unknown
         figures.restart_ms_p99 = quantile_ms(cuts.restarts, 0.99)
-        figures.trials(cuts.ended)
+        if not cuts.wrong:
+            figures.trials(cuts.ended)
         figures.duration_s = round(time.monotonic() - begun, 1)
         if title == "orlop":
             assert not cuts.wrong, f"after cuts under pushes alone: {list(cuts.wrong.items())[:5]}"

@@ -257,7 +257,7 @@ class Trapper(Pusher):
         before = len(self.history.surprises)
         if self._push_manifest(repository, content, media_type, [tag] if tag else []):
             new = held or Held(repository, digest, tuple(children), subject)
-            self._drop([each for each in self.held if each[:2] == new[:2]])
+            self.held = [each for each in self.held if each[:2] != new[:2]]
             self.held.append(new)
             return new
         if len(self.history.surprises) > before:
@@ -282,17 +282,20 @@ class Trapper(Pusher):
         if answer is None or answer.status == 405:
             return False
         self._drop([each for each in self.held if each[:2] == held[:2]])
-        if is_retained:
-            about = [each for each in self.held if each.subject == held.digest]
-            self._drop([each for each in about if each.repository == held.repository])
         for child in held.children:
             self._delete(child)
         return True
 
     def _drop(self, gone: Iterable[Held]) -> None:
-        """Counts on these no more."""
+        """Counts on these no more; where a rule takes what is untagged, nor on what only they keep."""
         gone = list(gone)
         self.held = [each for each in self.held if each not in gone]
+        retained = [each for each in gone if each.repository.startswith(RETAINED)]
+        names = {each[:2] for each in retained}
+        below = {child[:2] for each in retained for child in each.children}
+        with_them = [each for each in self.held if each[:2] in below or (each.repository, each.subject) in names]
+        if with_them:
+            self._drop(with_them)
 
     def _tag(self, repository: str) -> str:
         """Tags move, but where that would let go of what they were on."""
