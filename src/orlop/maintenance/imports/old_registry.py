@@ -17,7 +17,7 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from orlop.domain.errors import ImageInvalid, ImportRefused
-from orlop.domain.v1.checksums import Checksum, parse_checksum
+from orlop.domain.v1.checksums import Checksum
 from orlop.domain.v1.ids import ImageId
 from orlop.domain.v1.image_json import LARGEST, parse_image_json
 
@@ -154,7 +154,7 @@ def _checksums(file: Path) -> list[Checksum]:
     found = []
     for text in [texts] if isinstance(texts, str) else texts:
         try:
-            found.append(parse_checksum(text))
+            found.append(Checksum.parse(text))
         except ImageInvalid:
             continue  # of a kind that nobody can compute now
     return found
