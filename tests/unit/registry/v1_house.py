@@ -80,7 +80,7 @@ class V1House:
         document = self.begin(label, parent, name)
         digest = self.take_layer(label, layer, name)
         payload = hashlib.sha256(document + b"\n" + layer).hexdigest()
-        self.v1.images.complete(CALLER, name, image_id(label), [Checksum("sha256", payload)])
+        self.v1.images.complete(CALLER, name, image_id(label), [Checksum.of("sha256", payload)])
         if tag:
             self.tag(tag, label, name)
         return digest

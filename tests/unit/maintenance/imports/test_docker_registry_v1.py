@@ -227,7 +227,7 @@ def test_damaged_images_are_told_with_what_is_on_them(
 
 
 def tarsum_of(label: str, layer: bytes) -> str:
-    return tarsums(decompressed([layer], Format.GZIP), document_of(label)).sums["tarsum+sha256"]
+    return str(tarsums(decompressed([layer], Format.GZIP), document_of(label))["tarsum+sha256"])
 
 
 @pytest.mark.parametrize(
