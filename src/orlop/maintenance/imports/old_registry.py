@@ -154,7 +154,7 @@ def _checksums(file: Path) -> list[Checksum]:
     found = []
     for text in [texts] if isinstance(texts, str) else texts:
         try:
-            found.append(Checksum.parse(text))
+            found.append(Checksum.parse(text.strip()))
         except ImageInvalid:
             continue  # of a kind that nobody can compute now
     return found

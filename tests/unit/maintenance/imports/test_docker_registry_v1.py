@@ -251,7 +251,8 @@ def test_checksums_of_every_age_are_understood(v1: V1House, old: OldFolder, sums
 
 
 @pytest.mark.parametrize(
-    "wrong", [f"tarsum+sha256:{'0' * 64}", [f"sha256:{'0' * 64}"], [f"sha256:{'0' * 64}", f"tarsum+sha256:{'0' * 64}"]]
+    "wrong",
+    [f"tarsum+sha256:{'0' * 64}\n", [f"sha256:{'0' * 64}"], [f"sha256:{'0' * 64}", f"tarsum+sha256:{'0' * 64}"]],
 )
 def test_wrong_checksums_of_every_age_are_told(v1: V1House, old: OldFolder, wrong: object) -> None:
     old.image("aged", checksums=wrong)
