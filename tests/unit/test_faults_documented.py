@@ -16,7 +16,7 @@ LAST = 48
 WHY = ("Does not apply: ", "Not yet: ")
 
 _ROW = re.compile(r"\| ([BS]\d\d) \| (.+?) \| (.*?) ?\| (.+) \|")
-_NAMED = re.compile(r"`([a-z]+/test_[a-z0-9_]+\.py)(?:::(test_[a-z0-9_]+))?`")
+_NAMED = re.compile(r"`([a-z]+(?:/[a-z0-9]+)?/test_[a-z0-9_]+\.py)(?:::(test_[a-z0-9_]+))?`")
 _NUMBER = re.compile(r"\b([BS]\d\d)\b")
 
 

@@ -102,7 +102,8 @@ class Names:
         put = {entry: value.encode() for entry, value in values.items() if value is not None}
         contents = [(self._path(entry), content) for entry, content in put.items()]
         outcomes = dict(zip(put, self._storage.put_contents(contents, durable=False), strict=True))
-        outcomes |= {entry: self._remove(self._whole(entry)) for entry in values.keys() - put.keys()}
+        # In the order given, tags before their manifest: a kill in between leaves no tag that names nothing.
+        outcomes |= {entry: self._remove(self._whole(entry)) for entry in values if entry not in put}
         failed = {entry for entry, error in outcomes.items() if error is not None}
         for entry in failed:
             self._failed.add(entry.id)

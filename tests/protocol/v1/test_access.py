@@ -1,10 +1,12 @@
 """v1 with accounts: tokens, and what they are good for."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.protocol.accounts import House, basic, house
+from tests.protocol.forgeries import Forge
 from tests.protocol.v1.docker import Docker, new_chain, new_image
 
 
@@ -123,3 +125,53 @@ def test_a_push_is_in_the_audit_log(people: House) -> None:
     docker.push([image])
     entries = people.audit("?repository=alice/audited")
     assert ("image.push", image.id, "alice") in {(each["action"], each["object"], each["account"]) for each in entries}
+
+
+def test_a_token_is_refused_when_it_has_expired_or_is_for_another_repository(people: House) -> None:
+    """S43."""
+    owner = docker_of(people, "alice/kept", "alice")
+    image = new_image()
+    owner.push([image])
+    forge, now = Forge(people.data), int(time.time())
+
+    def answered(name: str, **more: int) -> int:
+        access = [{"type": "repository", "name": name, "actions": ["pull", "push"]}]
+        signature = forge.token(sub="alice", access=access, **more)
+        owner.token = f'Token signature={signature},repository="alice/kept",access=write'
+        statuses = {
+            owner.tag("other", image.id).status,
+            owner.image("GET", image.id, "json").status,
+            owner.registry("GET", "repositories/alice/kept/tags").status,
+        }
+        (status,) = statuses
+        return status
+
+    assert answered("alice/kept") == 200  # what is refused below is refused for what is said
+    assert answered("alice/kept", iat=now - 900, nbf=now - 900, exp=now - 600) == 401
+    assert answered("alice/else") == 401
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-Host", "Forwarded", "X-Forwarded-For", "X-Forwarded-Proto"])
+def test_nobody_sends_clients_elsewhere(people: House, header: str) -> None:
+    """S43."""
+    client = people.client()
+    value = "host=elsewhere.example" if header == "Forwarded" else "elsewhere.example"
+    lines = [("Authorization", basic("alice")), ("X-Docker-Token", "true"), (header, value)]
+    answer = client.request("PUT", "/v1/repositories/alice/led/", lines, b"[]")
+    assert answer.header("X-Docker-Endpoints") == f"{client.address[0]}:{client.address[1]}"
+    assert "elsewhere" not in str(answer.headers)
+
+
+def test_the_address_of_private_images(people: House) -> None:
+    """As registries 0.6.1 to 0.8.1 had it: for those alone that not everyone may read, and not to be kept."""
+    for name, account, status in (("public/all", "root", 404), ("alice/own", "alice", 200)):
+        docker = docker_of(people, name, account)
+        image = new_image()
+        docker.push([image])
+        for part in ("json", "layer", "files"):
+            answer = docker.registry("GET", f"private_images/{image.id}/{part}")
+            assert answer.status == status
+            assert "max-age" not in answer.header("Cache-Control")
+        assert docker.registry("PUT", f"private_images/{image.id}/json", b"{}").status == 405
+        assert docker.registry("GET", f"private_images/{image.id}/ancestry").status == 404
+    assert docker_of(people, "alice/own").registry("GET", f"private_images/{image.id}/json").status == 401

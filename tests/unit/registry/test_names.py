@@ -236,6 +236,31 @@ def test_a_name_that_cannot_be_written_holds_and_follows_later(tmp_path: Path) -
         assert outbox.size(house.database.reader()) == 0
 
 
+class ListingStorage(MemoryStorage):
+    """Notes what is removed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.removed: list[str] = []
+
+    def remove(self, path: str) -> None:
+        self.removed.append(path)
+        super().remove(path)
+
+
+def test_a_manifest_goes_from_the_tree_after_its_tags(tmp_path: Path) -> None:
+    """Else a kill in between leaves tags that name nothing to a rebuild."""
+    storage = ListingStorage()
+    with House(tmp_path / "orlop.db", storage) as house:
+        for number in range(8):  # by chance they would come in this order now and then
+            digest = house.push_image(*[Tag.parse(f"t{number}-{tag}") for tag in range(4)])
+            storage.removed.clear()
+            house.manifests.delete(CALLER, NAME, digest)
+            assert len(storage.removed) == 5
+            assert storage.removed[-1].endswith(digest.hex)
+            house.names.drain()
+
+
 def test_names_of_every_form_have_their_own_objects(house: House) -> None:
     for number, name in enumerate(["a", "a/b", "a/b/c", "library/a"]):
         for tag in ("latest", "_", "_manifests", "_images_list", f"v{number}"):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from aiohttp.web import BaseRequest
 
+from orlop.domain.access import PULL
 from orlop.domain.caller import Caller
 from orlop.domain.errors import ImageInvalid, NameInvalid
 from orlop.domain.name import RepositoryName
@@ -17,6 +18,7 @@ from orlop.web.v1.errors import PLAIN
 LARGEST_JSON = 1 << 20
 """Bytes of an image's JSON, and of a list of images."""
 COOKIE = "orlop_v1"
+PRIVATE_IMAGES = "private_images"
 
 _TOKEN_REPOSITORY = re.compile(r"repository\s*[:=]\s*[\"']?([^\"',]+)")
 
@@ -32,6 +34,16 @@ class Call(NamedTuple):
     """Empty where the path names no repository."""
     item: str
     """An image's id or a tag."""
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it asks by the address that images of private repositories had once."""
+        return self.target.segments[2:3] == [PRIVATE_IMAGES]
+
+    @property
+    def is_public(self) -> bool:
+        """Whether anyone may pull from the repository."""
+        return PULL in self.edge.gate.newcomer(self.request, "").authority.actions(self.name)
 
     def done(self, document: object = True, headers: Iterable[tuple[str, str]] = (), status: int = 200) -> Answer:
         """Success; without data it is the word `true`."""

@@ -13,7 +13,7 @@ from orlop.web.edge import accept_body, content_length
 from orlop.web.ranges import parse_range
 from orlop.web.refusals import refusal_of
 from orlop.web.v1.calls import Call
-from orlop.web.v1.errors import refused
+from orlop.web.v1.errors import PLAIN, refused
 
 YEAR = 31_536_000
 
@@ -118,7 +118,7 @@ def _cancel_quietly(call: Call, upload_id: str) -> None:
 
 
 async def _view(call: Call) -> View:
-    if not call.name:
+    if not call.name or (call.is_private and call.is_public):
         raise ImageUnknown
     return await call.edge.call(call.edge.app.v1.reading.find, call.caller, call.name, _id(call))
 
@@ -143,9 +143,10 @@ def _part(call: Call, size: int) -> tuple[int, int] | None:
 
 def _cached(call: Call, etag: str) -> list[tuple[str, str]]:
     """What an id stands for never changes; others than its reader may keep it where anyone may read it."""
-    public = call.edge.gate.newcomer(call.request, "").authority.actions(call.name)
+    if call.is_private:
+        return [*PLAIN, ("ETag", f'"{etag}"')]
     return [
-        ("Cache-Control", f"{'public' if public else 'private'}, max-age={YEAR}"),
+        ("Cache-Control", f"{'public' if call.is_public else 'private'}, max-age={YEAR}"),
         ("Last-Modified", "Thu, 01 Jan 1970 00:00:00 GMT"),
         ("ETag", f'"{etag}"'),
         ("X-Content-Type-Options", "nosniff"),

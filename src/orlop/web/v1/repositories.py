@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from orlop.domain import strict_json
-from orlop.domain.access import PULL
 from orlop.domain.errors import Denied, ImageInvalid, ImageUnknown, OrlopError, TagUnknown
 from orlop.domain.name import Tag
 from orlop.domain.v1.ids import ImageId
@@ -114,8 +113,7 @@ async def put_access(call: Call) -> Answer:
 
 
 def _access(call: Call) -> str:
-    nobody = call.edge.gate.newcomer(call.request, "").authority
-    return "public" if PULL in nobody.actions(call.name) else "private"
+    return "public" if call.is_public else "private"
 
 
 def _properties(call: Call, tag: Tag) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from orlop.web.edge import Edge
 from orlop.web.refusals import refusal_of
 from orlop.web.targets import Target
 from orlop.web.v1 import errors, images, index, repositories
-from orlop.web.v1.calls import Call, Handler, named_repository
+from orlop.web.v1.calls import PRIVATE_IMAGES, Call, Handler, named_repository
 
 PATHS = ("/v1/", "/_ping", "/_status")
 
@@ -29,6 +29,10 @@ IMAGES: dict[str, dict[str, Handler]] = {
     "files": {"GET": images.get_contents},
     "diff": {"GET": images.get_contents},
 }
+OF_PRIVATE_IMAGES: dict[str, dict[str, Handler]] = {
+    part: {"GET": IMAGES[part]["GET"]} for part in ("json", "layer", "files")
+}
+"""As registries 0.6.1 to 0.8.1 had them for repositories that not everyone may read."""
 REPOSITORIES: dict[str, dict[str, Handler]] = {
     "": {"PUT": repositories.put_repository, "DELETE": repositories.delete},
     "tags": {"GET": repositories.tags, "DELETE": repositories.delete},
@@ -137,8 +141,9 @@ def _match(target: Target) -> Match | None:
         return None
     if segments[0] in OTHERS and (len(segments) == 1 or (segments[0] == "users" and len(segments) == 2)):
         return Match(segments[0].strip("_"), OTHERS[segments[0]], "", "")
-    if segments[0] == "images" and len(segments) == 3 and segments[2] in IMAGES:
-        return Match(f"image_{segments[2]}", IMAGES[segments[2]], "", segments[1], is_image=True)
+    found = {"images": IMAGES, PRIVATE_IMAGES: OF_PRIVATE_IMAGES}.get(segments[0])
+    if found is not None and len(segments) == 3 and segments[2] in found:
+        return Match(f"image_{segments[2]}", found[segments[2]], "", segments[1], is_image=True)
     if segments[0] == "repositories" and len(segments) > 1:
         return _match_repository(segments[1:])
     return None
