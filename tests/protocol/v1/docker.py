@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from orlop.domain.v1.tarsum import tarsums
 from tests.protocol.answer import Answer
 from tests.protocol.client import Client, Headers
+from tests.protocol.v1.sums import tarsum_of
 
 _numbers = itertools.count(1)
 _random = random.Random()
@@ -37,7 +37,7 @@ class Image(NamedTuple):
 
     def tarsum(self, label: str = "tarsum+sha256") -> str:
         plain = gzip.decompress(self.layer) if self.layer[:2] == b"\x1f\x8b" else self.layer
-        return str(tarsums([plain], self.json)[label])
+        return tarsum_of(self.json, plain, label)
 
 
 def new_id() -> str:
@@ -114,6 +114,20 @@ class Docker:
     def image(self, method: str, image_id: str, part: str, body: Any = None, headers: Headers = ()) -> Answer:
         return self.registry(method, f"images/{image_id}/{part}", body, headers)
 
+    def put_json(self, image: Image, headers: Headers = ()) -> Answer:
+        return self.image("PUT", image.id, "json", image.json, headers)
+
+    def put_layer(self, image: Image) -> Answer:
+        """In pieces, so without a length."""
+        return self.image(
+            "PUT", image.id, "layer", (image.layer[at : at + 8192] for at in range(0, len(image.layer), 8192))
+        )
+
+    def put_checksum(self, image: Image, headers: Headers | None = None) -> Answer:
+        """The payload's, unless others are given."""
+        sums = {"X-Docker-Checksum-Payload": image.payload} if headers is None else headers
+        return self.image("PUT", image.id, "checksum", b"", sums)
+
     def tag(self, tag: str, image_id: str) -> Answer:
         return self.registry("PUT", f"repositories/{self.name}/tags/{tag}", json.dumps(image_id).encode())
 
@@ -180,3 +194,13 @@ class Docker:
             other = Docker(client, self.name)
             other.token = self.token
             return other.image("GET", image_id, "json").status == 200
+
+
+def refused(answer: Answer, status: int, message: str = "") -> None:
+    """Fails unless it is a refusal in the form of v1, with these very words if they are given."""
+    assert answer.status == status, answer
+    assert answer.header("Content-Type") == "application/json", answer
+    document = answer.json()
+    assert set(document) == {"error"}, answer
+    assert isinstance(document["error"], str), answer
+    assert not message or document["error"] == message, answer

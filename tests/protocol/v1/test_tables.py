@@ -9,12 +9,7 @@ import pytest
 
 from tests.protocol.client import Client
 from tests.protocol.repository import Repository
-from tests.protocol.v1.docker import Docker, archive, new_chain, new_id, new_image
-
-
-def refused(answer: Any, status: int, message: str) -> None:
-    assert answer.status == status, answer
-    assert answer.json() == {"error": message}
+from tests.protocol.v1.docker import Docker, archive, new_chain, new_id, new_image, refused
 
 
 @pytest.mark.parametrize("path", ["/_ping", "/v1/_ping"])

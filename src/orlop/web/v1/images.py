@@ -1,6 +1,7 @@
 """`/v1/images/<id>/…`: what an image is made of, and its push."""
 
 import hashlib
+import re
 
 from orlop.domain.errors import ImageUnknown, OrlopError, RangeUnsatisfiable
 from orlop.domain.v1.checksums import Checksum
@@ -10,12 +11,15 @@ from orlop.web.answers import Answer
 from orlop.web.blob_answers import send_blob
 from orlop.web.conditions import is_known
 from orlop.web.edge import accept_body, content_length
-from orlop.web.ranges import parse_range
 from orlop.web.refusals import refusal_of
 from orlop.web.v1.calls import Call
 from orlop.web.v1.errors import PLAIN, refused
 
 YEAR = 31_536_000
+LONGEST_NUMBER = 18
+"""Digits."""
+
+_RANGE = re.compile(r"bytes=[ \t]*([0-9]*)-([0-9]*)[ \t]*")
 
 
 async def get_json(call: Call) -> Answer:
@@ -42,7 +46,7 @@ async def get_layer(call: Call) -> Answer:
         ("Accept-Ranges", "bytes"),
         ("X-Docker-Size", str(layer.size)),
     ]
-    if is_known(call.request.headers.get("If-None-Match"), layer.digest):
+    if _is_known(call, layer.digest):
         return Answer(304, headers)
     if call.request.method == "HEAD":
         return Answer(200, headers, size=layer.size)
@@ -129,16 +133,29 @@ def _id(call: Call) -> ImageId:
 
 def _part(call: Call, size: int) -> tuple[int, int] | None:
     """RFC 9110: what is no range is ignored, and one that begins beyond the end is refused."""
-    text = call.request.headers.get("Range")
-    if text is None:
+    found = _RANGE.fullmatch(call.request.headers.get("Range", ""))
+    if found is None or not (found[1] or found[2]):
         return None
-    try:
-        return parse_range(text, size)
-    except RangeUnsatisfiable:
-        first, _, last = text.removeprefix("bytes=").partition("-")
-        if (first or last) and (first + last).isascii() and (first + last).isdigit():
-            raise
+    first, last = (_number(text) if text else None for text in found.groups())
+    if first is None:
+        first, last = size - min(last or 0, size), None
+    if last is not None and last < first:
         return None
+    if first >= size:
+        raise RangeUnsatisfiable(size)
+    return first, size - 1 if last is None else min(last, size - 1)
+
+
+def _number(text: str) -> int:
+    """What is too long to be read is more than any layer has."""
+    digits = text.lstrip("0") or "0"
+    return int(digits) if len(digits) <= LONGEST_NUMBER else 10**LONGEST_NUMBER
+
+
+def _is_known(call: Call, etag: str) -> bool:
+    """Whether the client has it. An image never changes, so one that has it from whatever date has it as it is."""
+    sent = call.request.headers
+    return is_known(sent.get("If-None-Match"), etag) or ("If-None-Match" not in sent and "If-Modified-Since" in sent)
 
 
 def _cached(call: Call, etag: str) -> list[tuple[str, str]]:
@@ -156,7 +173,6 @@ def _cached(call: Call, etag: str) -> list[tuple[str, str]]:
 def _immutable(call: Call, body: bytes, more: list[tuple[str, str]] | None = None) -> Answer:
     etag = hashlib.sha256(body).hexdigest()
     headers = [*_cached(call, etag), ("Content-Type", "application/json"), *(more or [])]
-    sent = call.request.headers
-    if is_known(sent.get("If-None-Match"), etag) or ("If-None-Match" not in sent and "If-Modified-Since" in sent):
+    if _is_known(call, etag):
         return Answer(304, headers)
     return Answer(200, headers, body)
