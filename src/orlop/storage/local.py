@@ -40,6 +40,17 @@ _NEXT_READ = 1 << 20
 _CANNOT_LINK = (errno.EMLINK, errno.EXDEV, errno.EPERM, errno.ENOTSUP)
 
 _link = functools.partial(os.link, follow_symlinks=False)
+_ATTEMPTS = 1000
+
+
+def _link_replaced(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+    """`_link` from a name to which others may rename: in the moment in which they do, link(2) finds nothing there."""
+    for _ in range(_ATTEMPTS):
+        try:
+            return _link(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+        except FileNotFoundError:
+            os.stat(source, dir_fd=src_dir_fd, follow_symlinks=False)
+    raise OSError(errno.EBUSY, f"{source} is replaced again and again")
 
 
 class LocalStorage(Storage):
@@ -196,7 +207,7 @@ class LocalStorage(Storage):
         folder, _, leaf = source.rpartition("/")
         descriptor = self._folders.open(folder)
         try:
-            _link(leaf, name, src_dir_fd=descriptor, dst_dir_fd=session)
+            _link_replaced(leaf, name, src_dir_fd=descriptor, dst_dir_fd=session)
             self._folders.place(os.rename, session, name, target, durable=True)
         finally:
             os.close(descriptor)

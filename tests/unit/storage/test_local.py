@@ -98,6 +98,30 @@ def test_links_share_bytes(storage: LocalStorage, root: Path) -> None:
     assert os.path.samefile(root / "a", root / "b" / "c")
 
 
+@pytest.mark.parametrize("over", [True, False])
+def test_links_to_an_object_that_is_replaced_meanwhile(storage: LocalStorage, over: bool) -> None:
+    """link(2) finds nothing there, for a moment, when rename(2) puts another file in its source's place."""
+    contents = [b"first", b"second"]
+    storage.put_content("source", contents[0])
+    ended = threading.Event()
+
+    def replace() -> None:
+        while not ended.is_set():
+            for content in contents:
+                storage.put_content("source", content, durable=False)
+
+    replacing = threading.Thread(target=replace)
+    replacing.start()
+    try:
+        for number in range(3000):
+            target = "target" if over else f"target-{number}"
+            storage.link("source", target)
+            assert storage.get_content(target) in contents
+    finally:
+        ended.set()
+        replacing.join()
+
+
 @pytest.mark.parametrize("number", [errno.EMLINK, errno.EXDEV, errno.EPERM, errno.ENOTSUP])
 @pytest.mark.parametrize("replaced", [True, False])
 def test_links_are_copies_where_the_file_system_has_none(
