@@ -98,8 +98,11 @@ def take_body(request: BaseRequest) -> bytes | None:
 
 
 def may_reuse(request: BaseRequest) -> bool:
-    """Whether another request may come on this connection."""
-    return request.keep_alive and not getattr(request.protocol, "last", False)
+    """Whether another request may come on this connection.
+
+    Not before a body has come to its end: a client that has its answer may send the next request in place of the rest.
+    """
+    return request.keep_alive and request.content.is_eof() and not getattr(request.protocol, "last", False)
 
 
 def json_answer(status: int, document: object, headers: Headers = (), *, content_type: str = JSON) -> Answer:

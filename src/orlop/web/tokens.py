@@ -28,7 +28,6 @@ def refuse(edge: Edge, request: BaseRequest, caller: Caller, error: OrlopError) 
     answer = errors.render(error, NO_STORE)
     if isinstance(error, Unauthorized):
         answer.headers = (*answer.headers, edge.gate.challenge(request, error, basic=True))
-    answer.keep_alive = request.content.is_eof()
     return answer
 
 

@@ -78,7 +78,7 @@ def test_bodies(docker: Docker, number: int) -> None:
         answer = docker.registry(method, path, body)
         assert 400 <= answer.status < 500, (method, path, answer)
         # docker waits for these very words.
-        assert "error" in answer.json() or answer.json() == "Username or email already exists", answer
+        assert "error" in answer.json() or answer.json() == "Username or email already exists", (method, path, answer)
     refused(docker.image("GET", image.id, "json"), 404, "Image not found")
 
 
@@ -171,3 +171,13 @@ def test_a_body_that_never_ends_is_given_up(docker: Docker, registry: Client, pa
         connection.send(f"{line}Content-Length: 1000\r\n\r\nx".encode())
         docker.push([image])
     assert docker.pull() == [image]
+
+
+@pytest.mark.parametrize("address", ["/v1/users/", "/v1/users/x/", "/v1/nothing", "/v2/nothing", "/api/v1/nothing"])
+def test_an_answer_before_the_end_of_a_body_is_the_last(registry: Client, address: str) -> None:
+    """Else a client that then sends its next request has it read as the rest of the body."""
+    with Connection(registry.address) as connection:
+        connection.send(f"POST {address} HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nx".encode())
+        answer = connection.read("POST")
+    assert 400 <= answer.status < 500
+    assert answer.closes

@@ -101,7 +101,6 @@ def refuse(edge: Edge, request: BaseRequest, caller: Caller, error: OrlopError) 
         answer = errors.refused(401, "Requires authorization", [edge.gate.challenge(request, error, basic=True)])
     else:
         answer = errors.render(error)
-    answer.keep_alive = request.content.is_eof()
     return answer
 
 

@@ -60,9 +60,7 @@ async def put(call: Call) -> Answer:
     app = call.edge.app
     content = await call.edge.body(call.request, app.manifests.limit)
     if content is None:
-        answer = errors.render(ManifestTooLarge(f"manifest is larger than {app.manifests.limit} bytes"))
-        answer.keep_alive = False  # reading the rest would serve nobody
-        return answer
+        return errors.render(ManifestTooLarge(f"manifest is larger than {app.manifests.limit} bytes"))
     content_type = call.request.headers.get("Content-Type", "").partition(";")[0].strip()
     pushed = await call.edge.perform(app.manifests.push(call.caller, call.name, reference, tags, content_type, content))
     headers = [

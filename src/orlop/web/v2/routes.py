@@ -102,7 +102,6 @@ def refuse(edge: Edge, request: BaseRequest, caller: Caller, error: OrlopError) 
     answer = errors.render(error)
     if isinstance(error, Unauthorized):
         answer.headers = (*answer.headers, base.VERSION, edge.gate.challenge(request, error))
-    answer.keep_alive = request.content.is_eof()  # reading on to the body's end would serve nobody
     return answer
 
 

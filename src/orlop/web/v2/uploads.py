@@ -201,13 +201,11 @@ def _progress(call: Call, status: int, upload_id: str, size: int) -> Answer:
 
 
 def _refused(call: Call, error: OrlopError) -> Answer:
-    """A refusal that leaves the upload open tells where it stands; a body that was not read ends the connection."""
+    """A refusal that leaves the upload open tells where it stands."""
     headers: Iterable[tuple[str, str]] = ()
     if isinstance(error, UploadOutOfOrder):
         headers = [("Location", _location(call, call.item)), ("Range", f"0-{max(0, error.size - 1)}")]
-    answer = errors.render(error, headers)
-    answer.keep_alive = call.request.content.is_eof()
-    return answer
+    return errors.render(error, headers)
 
 
 def _location(call: Call, upload_id: str) -> str:
