@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, NoReturn
 
 from orlop.domain.errors import LayerInvalid
-from orlop.domain.v1.pax import parse_integer, parse_records, parse_seconds
+from orlop.domain.pax import parse_integer, parse_records, parse_seconds
 
 BLOCK = 512
 MAX_HEADERS = 2_000_000

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import msgspec
 
 from orlop.domain.caller import Caller
+from orlop.domain.compression import Format, decompressed, format_of, gzipped
 from orlop.domain.digest import Digest
 from orlop.domain.errors import LayerInvalid, Unsupported
 from orlop.domain.name import RepositoryName
 from orlop.domain.v1.checksums import TARSUM, PayloadChecksum
-from orlop.domain.v1.compression import Format, decompressed, format_of, gzipped
 from orlop.domain.v1.tarsum import tarsums
 from orlop.registry.content import Content
 from orlop.registry.uploads import Uploads

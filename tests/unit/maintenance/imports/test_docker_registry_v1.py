@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from orlop.database import v1_images
+from orlop.domain.compression import Format, decompressed
 from orlop.domain.errors import ImageUnknown, ImportRefused, StorageFull
 from orlop.domain.name import RepositoryName
-from orlop.domain.v1.compression import Format, decompressed
 from orlop.domain.v1.tarsum import tarsums
 from orlop.maintenance.imports.docker_registry_v1 import DockerRegistryV1, Imported
 from orlop.maintenance.imports.old_registry import OldRegistry

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orlop.domain.compression import PIECE, Format, Limits, decompressed, format_of, gzipped, recognized
 from orlop.domain.errors import LayerInvalid, Unsupported
-from orlop.domain.v1.compression import PIECE, Format, Limits, decompressed, format_of, gzipped, recognized
 
 if sys.version_info >= (3, 14):
     from compression import zstd

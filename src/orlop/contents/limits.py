@@ -1,0 +1,30 @@
+"""How much of a layer is looked at. A layer beyond one of these is unindexable, and is not tried again."""
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Sizes in bytes, times in seconds."""
+
+    entries: int = 1_000_000
+    name: int = 4096
+    """Of one path, as Linux has it (PATH_MAX)."""
+    paths: int = 256 << 20
+    """Of all paths and link targets together."""
+    pax: int = 1 << 20
+    """Of the extended headers of one entry."""
+    unpacked: int = 64 << 30
+    """Of the archive, and of the content of its entries with the holes of sparse files."""
+    ratio: int = 2000
+    """Bytes out for each byte in, from 256 MiB on. Gzip cannot do more than 1032."""
+    streams: int = 1_000_000
+    """Streams or frames in a row."""
+    window: int = 128 << 20
+    """Of zstd."""
+    seconds: float = 900.0
+    """From the first byte to the last."""
+    cpu: int = 600
+    """Seconds of processor time."""
+    memory: int = 256 << 20
+    packages: int = 100_000
+    """Packages that are told of one layer."""
