@@ -44,7 +44,8 @@ class OrlopServer:
         self._arguments = arguments
         self._wrapper = wrapper
         self._settings = {"STORAGE_URL": "memory:"} if storage == "memory" else {}
-        self._settings |= settings
+        # Most tests are about something else, and each would start a worker: those that want one name this setting.
+        self._settings |= {"CONTENTS_ENABLED": "false"} | settings
         self.log_path = Path(tempfile.mkstemp(prefix="orlop-log-")[1])
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""

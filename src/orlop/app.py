@@ -66,7 +66,12 @@ class App:
         self.blobs = Blobs(self.content, lease)
         self.uploads = Uploads(self.content, self.room, lifetime=milliseconds(limits.upload_lifetime), lease=lease)
         self.manifests = Manifests(
-            self.content, self.names, limit=limits.manifest_size, lease=lease, sparse=limits.sparse
+            self.content,
+            self.names,
+            limit=limits.manifest_size,
+            lease=lease,
+            sparse=limits.sparse,
+            contents=settings.contents.enabled,
         )
         self.referrers = Referrers(database, self.manifests)
         self.repositories = Repositories(database, self.names)
@@ -129,7 +134,14 @@ def takeover_of(settings: Settings, storage: Storage, database: Database, caller
     content, names = Content(storage, database), Names(storage, database)
     room = Room(storage, _floor(settings, storage))
     uploads = Uploads(content, room, lifetime=milliseconds(limits.upload_lifetime), lease=lease)
-    pushed = Manifests(content, names, limit=limits.manifest_size, lease=lease, sparse=limits.sparse)
+    pushed = Manifests(
+        content,
+        names,
+        limit=limits.manifest_size,
+        lease=lease,
+        sparse=limits.sparse,
+        contents=settings.contents.enabled,
+    )
     v1 = V1(content, names, uploads, pushed, lease=lease, platform=settings.v1.platform)
     return DockerRegistryV1(v1, content, names, uploads, caller, lease=lease)
 

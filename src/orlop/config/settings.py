@@ -92,6 +92,19 @@ class ScrubSettings(msgspec.Struct, frozen=True):
     """How many bytes of the store a scrub reads a second, 0 for as many as it can."""
 
 
+class ContentsSettings(msgspec.Struct, frozen=True):
+    """What is inside images: listed after the push, for whoever looks or searches."""
+
+    enabled: bool = True
+    """Look into the images that are pushed. `false`: what is inside later ones is not known."""
+    worker: bool = True
+    """A server starts a worker when there is something to do. `false`: it is done by `orlop worker` alone."""
+    timeout: Annotated[float, Duration(longest=86400.0)] = 900.0
+    """How long one layer may take; one that takes longer is not looked at again."""
+    largest: Annotated[int, Size(1 << 20, 1 << 50)] = 64 << 30
+    """The largest layer that is looked at, unpacked."""
+
+
 class V1Settings(msgspec.Struct, frozen=True):
     """The Docker Registry API v1, which docker spoke before version 1.6."""
 
@@ -176,6 +189,7 @@ class Settings(msgspec.Struct, frozen=True):
     audit: AuditSettings = AuditSettings()
     gc: GcSettings = GcSettings()
     scrub: ScrubSettings = ScrubSettings()
+    contents: ContentsSettings = ContentsSettings()
     v1: V1Settings = V1Settings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -6,7 +6,7 @@ Python and the database, so statements run without SQLAlchemy's result processin
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 
-REVISION = "0004"
+REVISION = "0005"
 """The newest migration's. `migrations/` must end there; a test compares what they make with this schema."""
 
 metadata = MetaData(
@@ -288,4 +288,23 @@ v1_listed = Table(
     Column("checksum", Text),
     Column("listed_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# Work that is done after the answer, by workers: each row waits for one, is claimed by one, or was given up.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("kind", _Name, nullable=False),
+    Column("subject", _Name, nullable=False),
+    Column("state", Text, nullable=False),  # waiting, running or failed
+    Column("attempts", Integer, nullable=False),  # how often it was begun since it was last asked for
+    # When it may be begun; of a running one, when its claim ends, and another worker may begin it; of a failed one, never.
+    Column("run_at", BigInteger, nullable=False),
+    Column("claimed_by", Text, nullable=False),  # the worker; empty where it is not running
+    Column("revision", Integer, nullable=False),  # counts how often it was asked for
+    Column("error", Text, nullable=False),  # why it is not done yet, for a person
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("kind", "subject"),
+    Index(None, "run_at", "id"),
 )

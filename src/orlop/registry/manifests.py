@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from orlop.database import audit, blobs, leases, manifests, outbox, repositories, tags
+from orlop.database import audit, blobs, jobs, leases, manifests, outbox, repositories, tags
 from orlop.database.connection import Connection
 from orlop.database.manifests import Found, Reference
 from orlop.database.outbox import Entry
@@ -52,14 +52,18 @@ class Untagged(NamedTuple):
 class Manifests:
     """Reading, pushing and deleting."""
 
-    def __init__(self, content: Content, names: Names, *, limit: int, lease: int, sparse: bool) -> None:
-        """`limit` in bytes, `lease` in milliseconds; `sparse`: children and layers need not be there."""
+    def __init__(
+        self, content: Content, names: Names, *, limit: int, lease: int, sparse: bool, contents: bool = False
+    ) -> None:
+        """`limit` in bytes, `lease` in milliseconds; `sparse`: children and layers need not be there; `contents`: what
+        is inside images is looked at afterwards."""
         self._content = content
         self._database = content.database
         self._names = names
         self.limit = limit
         self.lease = lease
         self._sparse = sparse
+        self._contents = contents
 
     def find(self, caller: Caller, name: RepositoryName, reference: Tag | Digest) -> Found:
         """Where a reference points, else ManifestUnknown."""
@@ -191,6 +195,8 @@ class Manifests:
         for tag in pushed_tags:
             tags.point(connection, caller, repository_id, tag, manifest_id, digest)
             changes.append((outbox.add(connection, "tag", name, tag), digest))
+        if self._contents and is_image(manifest):
+            jobs.enqueue(connection, "image", f"{name} {digest}")
         if not pushed_tags:
             leases.renew(connection, repository_id, digest, self.lease)
         audit.add(connection, caller, "manifest.push", name, digest, {"tags": pushed_tags} if pushed_tags else None)
@@ -214,6 +220,11 @@ def describe(
         "pushed_by": caller.account,
         "pushed_from": caller.address,
     }
+
+
+def is_image(manifest: Manifest) -> bool:
+    """Whether there are files in it."""
+    return manifest.config is not None and manifest.config.media_type in IMAGE_CONFIGS
 
 
 def references_of(manifest: Manifest) -> list[Reference]:

@@ -18,7 +18,7 @@ from tests.unit.database.postgresql_server import Server
 
 Rows = dict[str, list[tuple[object, ...]]]
 NEW = {"access_state", "accounts", "audit", "group_members", "groups", "progress", "signing_keys", "tokens"}
-NEW |= {"v1_images", "v1_listed"}
+NEW |= {"v1_images", "v1_listed", "jobs"}
 
 
 def made_by_the_first(url: URL) -> None:
