@@ -236,3 +236,31 @@ class NoV1View(OrlopError):
 
 class ImportRefused(OrlopError):
     message = "nothing can be taken over from there"
+
+
+class FileUnknown(OrlopError):
+    """The image has no such file, or not of the kind that was asked for."""
+
+    message = "the image has no such file"
+
+
+class LinkLoop(FileUnknown):
+    message = "too many symbolic links on the way to the file"
+
+
+class ContentsPending(OrlopError):
+    """A worker has not looked into the image yet, or is about to do so again."""
+
+    message = "the contents of this image are not known yet: try again in a moment"
+
+
+class ContentsUnindexable(OrlopError):
+    """A layer cannot be looked into, and will not be tried again; the message says which, and why."""
+
+    message = "the contents of this image cannot be read"
+
+
+class NotAnImage(OrlopError):
+    """A manifest of something else than a container image: its layers are no file systems."""
+
+    message = "this manifest is not that of a container image"
