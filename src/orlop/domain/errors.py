@@ -202,6 +202,18 @@ class LayerInvalid(OrlopError):
     message = "layer invalid"
 
 
+class Unindexable(OrlopError):
+    """What is in a layer cannot be told, nor will it be when it is looked at again; the message says why."""
+
+    message = "the layer cannot be looked into"
+
+
+class ParserFailed(OrlopError):
+    """The process that looks into layers did not come to its end; it may when it is started again."""
+
+    message = "the parser of layers failed"
+
+
 class ChecksumInvalid(ImageInvalid):
     message = "Invalid checksum format"
 
