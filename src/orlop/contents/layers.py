@@ -5,6 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from orlop.domain.errors import ContentsPending, ContentsUnindexable
+
 
 class LayerState(NamedTuple):
     """What is known of one layer. All from `diff_id` on is None where the layer is unindexable."""
@@ -38,6 +40,16 @@ def layer_state(connection: sqlite3.Connection, digest: str) -> LayerState | Non
 def layer_states(connection: sqlite3.Connection, digests: Sequence[str]) -> list[LayerState | None]:
     """`layer_state` for each."""
     return [layer_state(connection, digest) for digest in digests]
+
+
+def ready(connection: sqlite3.Connection, digest: str) -> LayerState:
+    """`layer_state` of a layer that can be read. ContentsPending, ContentsUnindexable."""
+    state = layer_state(connection, digest)
+    if state is None:
+        raise ContentsPending
+    if state.state != "ready":
+        raise ContentsUnindexable(f"{digest} cannot be read: {state.reason}", detail={"digest": digest})
+    return state
 
 
 def layers(connection: sqlite3.Connection, after: str, count: int) -> list[str]:

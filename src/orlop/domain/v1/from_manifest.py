@@ -51,14 +51,36 @@ def chain(manifest: Manifest, config: bytes) -> list[Image]:
     NoV1View: v1 cannot show it.
     """
     document = _checked_config(manifest, config)
-    *below, top = _steps(document.get("history"), manifest.layers)
-    images: list[Image] = []
+    identified = _identified(document, manifest.layers, config)
+    parents = [None, *(identity for _, identity in identified)]
+    documents: list[dict[str, Any]] = [*[{}] * (len(identified) - 1), document]
+    return [
+        _image(step, parent, identity, said)
+        for (step, identity), parent, said in zip(identified, parents, documents, strict=False)
+    ]
+
+
+def ids(manifest: Manifest, config: bytes) -> list[tuple[str, Descriptor | None]]:
+    """The ids that the images of `chain` have, with their layers (None: EMPTY_LAYER), root first, at least one.
+
+    Also for images that v1 cannot show: without layers, or with layers of types that it does not know. NoV1View: it is
+    no image.
+    """
+    if manifest.media_type not in IMAGES or manifest.config is None or manifest.config.media_type not in IMAGE_CONFIGS:
+        raise NoV1View("the v1 API shows images only")
+    document = read_object(config) or {}
+    return [(identity, step.layer) for step, identity in _identified(document, manifest.layers, config)]
+
+
+def _identified(document: dict[str, Any], layers: tuple[Descriptor, ...], config: bytes) -> list[tuple["_Step", str]]:
+    """The steps with their ids: that of the last one is made of the config too."""
+    *below, top = _steps(document.get("history"), layers) or [_Step({}, None)]
+    found: list[tuple[_Step, str]] = []
+    parent: str | None = None
     for step in below:
-        parent = images[-1].id if images else None
-        images.append(_image(step, parent, _identity(step, parent), {}))
-    parent = images[-1].id if images else None
-    images.append(_image(top, parent, _identity(top, parent, config), document))
-    return images
+        parent = _identity(step, parent)
+        found.append((step, parent))
+    return [*found, (top, _identity(top, parent, config))]
 
 
 def choose_child(index: Manifest, platform: str = "linux/amd64") -> Descriptor:

@@ -35,6 +35,8 @@ class View(NamedTuple):
     layer: Layer
     ancestry: list[str]
     """The image's id, its parent's, and so on."""
+    manifest: str | None = None
+    """The digest of the manifest that it comes from; None: it was pushed over v1."""
 
 
 class Reading:
@@ -74,7 +76,8 @@ class Reading:
             if image.layer is not None
             else Layer(Digest.of(EMPTY_LAYER), len(EMPTY_LAYER), 0, EMPTY_LAYER)
         )
-        return View(image_id, image.json, [], layer, [above.id for above in reversed(place.chain)])
+        ancestry = [above.id for above in reversed(place.chain)]
+        return View(image_id, image.json, [], layer, ancestry, place.manifest)
 
     def _layer(self, connection: Connection, digest: Digest) -> Layer:
         record = blobs.record(connection, digest)
