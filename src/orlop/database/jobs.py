@@ -1,7 +1,7 @@
 """Jobs: work that is done after the answer. Each is one row, however often it is asked for before it is done.
 
-Whoever is in a transaction asks for a job in it; a worker claims one, and settles it when it has ended: finished, failed
-or put off. A worker that dies leaves a claim that ends by itself. What it settles afterwards counts for nothing.
+Whoever is in a transaction asks for a job in it; a worker claims one, and settles it when it has ended: finished,
+failed or put off. A worker that dies leaves a claim that ends by itself. What is settled after that counts for nothing.
 """
 
 from typing import Any, NamedTuple
@@ -45,7 +45,8 @@ class Counts(NamedTuple):
     failed: int
 
 
-_WAITING, _RUNNING, _FAILED = (literal_column(f"'{state}'") for state in ("waiting", "running", "failed"))
+_WAITING: Any = literal_column("'waiting'")
+_RUNNING: Any = literal_column("'running'")
 
 
 def _enqueue(insert: Insert) -> Any:
@@ -180,7 +181,7 @@ def enqueue(connection: Connection, kind: str, subject: str) -> None:
 
 
 def claim(connection: Connection, worker: str, lease: int) -> Job | None:
-    """The job that has been due for longest, for this worker alone until `lease` milliseconds from now. None: none is."""
+    """The job that has been due for longest, for this worker alone until `lease` milliseconds from now; or none."""
     now = connection.now()
     row = connection.one(_CLAIM, now=now, until=now + lease, worker=worker)
     return Job(*row) if row else None

@@ -299,7 +299,7 @@ jobs = Table(
     Column("subject", _Name, nullable=False),
     Column("state", Text, nullable=False),  # waiting, running or failed
     Column("attempts", Integer, nullable=False),  # how often it was begun since it was last asked for
-    # When it may be begun; of a running one, when its claim ends, and another worker may begin it; of a failed one, never.
+    # When it may be begun; of a running one, when its claim ends, so that others may begin it; of a failed one, never.
     Column("run_at", BigInteger, nullable=False),
     Column("claimed_by", Text, nullable=False),  # the worker; empty where it is not running
     Column("revision", Integer, nullable=False),  # counts how often it was asked for

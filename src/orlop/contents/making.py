@@ -1,0 +1,162 @@
+"""Makes what is known of images: the table of contents of each layer, once, and the documents of their chains."""
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Literal, TypeVar
+
+from orlop.contents import sandbox, toc
+from orlop.contents.documents import Documents
+from orlop.contents.index import Index, forget_layer, layer_state, mark_unindexable
+from orlop.contents.limits import Limits
+from orlop.contents.loading import load
+from orlop.database import blobs, manifests
+from orlop.database.engine import Database
+from orlop.domain.digest import Digest, new_hasher
+from orlop.domain.errors import BlobUnknown, ContentsUnindexable, LayerInvalid, ManifestInvalid
+from orlop.domain.manifest import parse_manifest
+from orlop.domain.name import RepositoryName
+from orlop.storage.base import Storage
+
+Item = TypeVar("Item")
+Made = Literal["ready", "unindexable", "gone"]
+
+
+class Stopped(Exception):
+    """Whoever asked for it has called it off."""
+
+
+class Making:
+    """Used by one thread; `stop` by any."""
+
+    def __init__(
+        self, storage: Storage, database: Database, index: Index, read: Callable[[Digest], bytes], limits: Limits
+    ) -> None:
+        """`read` gives small content. BlobUnknown."""
+        self._storage = storage
+        self._database = database
+        self._index = index
+        self._read = read
+        self._limits = limits
+        self._documents = Documents(storage, database, index, read)
+        self._folder: Path = database.path.parent
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Ends what is being made soon, by Stopped."""
+        self._stopping = True
+
+    def layer(self, digest: Digest) -> Made:
+        """Reads the layer, unless it is known. OSError, ParserFailed, Busy: it may go better another time."""
+        state = layer_state(self._index.reader(), digest)
+        if state is not None:
+            return "ready" if state.state == "ready" else "unindexable"
+        record = self._held(digest)
+        if record is None:
+            return "gone"
+        if self._is_loaded(digest):
+            return "ready"
+        path = self._storage.blob_path(digest, record.generation)
+        try:
+            self._parse(path, digest)
+            self._load(digest)
+        except LayerInvalid as error:
+            self._check_blob(path, digest)
+            reason = str(error)
+            self._index.write(lambda connection: mark_unindexable(connection, digest, reason))
+            return "unindexable"
+        return "ready"
+
+    def missing(self, name: RepositoryName, digest: Digest) -> list[Digest] | None:
+        """The layers of an image that are not known, the base first. None: the image, or one of them, is not there."""
+        found = manifests.by_digest(self._database.reader(), name, digest)
+        if found is None or found.lost:
+            return None
+        try:
+            manifest = parse_manifest(self._read(digest), found.media_type)
+        except (BlobUnknown, ManifestInvalid):
+            return None
+        # What is kept elsewhere nobody reads.
+        layers = dict.fromkeys(layer.digest for layer in manifest.layers if not layer.foreign)
+        reader = self._index.reader()
+        missing = [layer for layer in layers if layer_state(reader, layer) is None]
+        return missing if all(self._held(layer) is not None for layer in missing) else None
+
+    def image(self, name: RepositoryName, digest: Digest) -> Made:
+        """Makes the documents of an image whose layers are known. ContentsPending: one of them is not any more."""
+        chain = self._documents.of_manifest(name, digest)
+        if chain is None:
+            return "gone"
+        try:
+            self._documents.publish(chain)
+        except ContentsUnindexable:
+            return "unindexable"
+        return "ready"
+
+    def forget(self, digest: Digest) -> None:
+        """Has the layer read again when it is asked for next."""
+        self._index.write(lambda connection: forget_layer(connection, digest))
+        with contextlib.suppress(FileNotFoundError):
+            self._storage.remove(self._storage.layer_toc_path(digest))
+
+    def _held(self, digest: Digest) -> blobs.Record | None:
+        """The row of content that is there."""
+        record = blobs.record(self._database.reader(), digest)
+        return record if record is not None and record.state in ("live", "condemned") else None
+
+    def _is_loaded(self, digest: Digest) -> bool:
+        """Loads the table of contents that is there; whether there is one that is good."""
+        try:
+            toc.verify(self._storage, self._storage.layer_toc_path(digest))
+            self._load(digest)
+        except (FileNotFoundError, LayerInvalid):
+            return False
+        return True
+
+    def _load(self, digest: Digest) -> None:
+        path = self._storage.layer_toc_path(digest)
+        footer = toc.read_footer(self._storage, path)
+        entries = self._checked(toc.entries(self._storage, path, footer))
+        packages = self._checked(toc.packages(self._storage, path, footer))
+        load(self._index, digest, footer, entries, packages)
+
+    def _parse(self, path: str, digest: Digest) -> None:
+        """Has the layer read by another process. Its output has no name before it is whole."""
+        with tempfile.TemporaryFile(dir=self._folder) as output, self._source(path) as source:
+            sandbox.index(source, output, self._limits, lambda: self._stopping)
+            output.seek(0)
+            self._storage.stream_write(self._storage.layer_toc_path(digest), output)
+
+    @contextlib.contextmanager
+    def _source(self, path: str) -> Iterator[int]:
+        """A descriptor of the layer's bytes."""
+        with self._opened(path) as file:
+            yield file.fileno()
+
+    def _opened(self, path: str) -> BinaryIO:
+        if self._storage.capabilities.descriptors:
+            return open(self._storage.open_descriptor(path), "rb", buffering=0)
+        file = tempfile.TemporaryFile(dir=self._folder)
+        try:
+            for piece in self._checked(self._storage.stream_read(path)):
+                file.write(piece)
+            file.seek(0)
+        except BaseException:
+            file.close()
+            raise
+        return file
+
+    def _check_blob(self, path: str, digest: Digest) -> None:
+        """OSError where the bytes are not the layer's: that says nothing of the layer, which may be pushed again."""
+        hasher = new_hasher(digest.algorithm)
+        for piece in self._checked(self._storage.stream_read(path)):
+            hasher.update(piece)
+        if Digest.from_hasher(digest.algorithm, hasher) != digest:
+            raise OSError("the stored bytes are damaged: orlop scrub tells more")
+
+    def _checked(self, items: Iterator[Item]) -> Iterator[Item]:
+        for item in items:
+            if self._stopping:
+                raise Stopped
+            yield item

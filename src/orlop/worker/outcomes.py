@@ -1,0 +1,63 @@
+"""How a job ends, and what that comes to in the database."""
+
+import random
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from orlop.database import jobs
+from orlop.database.connection import Connection
+from orlop.database.jobs import Job
+
+ATTEMPTS = 8
+"""After so many a job is given up, until it is asked for again."""
+FIRST_PAUSE = 1_000
+LONGEST_PAUSE = 600_000
+"""Milliseconds before the second attempt, and at most before a later one."""
+
+What = Literal["ready", "unindexable", "gone", "put off", "again", "failed"]
+
+
+class Outcome(NamedTuple):
+    what: What
+    reason: str = ""
+    pause: int = 0
+    """Milliseconds until it runs again, where it does."""
+    layers: tuple[str, ...] = ()
+    """Digests of layers that are to be read."""
+    then: "Callable[[Connection], Outcome] | None" = None
+    """What is to be done where this is recorded, and says how it ends instead."""
+
+
+def failure(job: Job, reason: str) -> Outcome:
+    """It did not go well: again after a pause, or never."""
+    if job.attempts >= ATTEMPTS:
+        return Outcome("failed", reason)
+    pause = min(LONGEST_PAUSE, FIRST_PAUSE << (job.attempts - 1))
+    return Outcome("again", reason, int(pause * random.uniform(0.75, 1.25)))
+
+
+def settle(connection: Connection, job: Job, outcome: Outcome) -> Outcome:
+    """Records it, in the caller's transaction; how it has ended."""
+    if outcome.then is not None:
+        outcome = outcome.then(connection)
+    now = connection.now()
+    for digest in outcome.layers:
+        _ask_for(connection, job, digest)
+    if outcome.what == "put off":
+        jobs.defer(connection, job, now + outcome.pause, outcome.reason)
+    elif outcome.what == "again":
+        jobs.fail(connection, job, outcome.reason, retry_at=now + outcome.pause)
+    elif outcome.what == "failed":
+        jobs.fail(connection, job, outcome.reason, retry_at=None)
+    else:
+        jobs.finish(connection, job)
+    if job.kind == "layer" and outcome.what not in ("again", "put off"):
+        jobs.wake(connection, job.subject)
+    return outcome
+
+
+def _ask_for(connection: Connection, job: Job, digest: str) -> None:
+    """A layer of an image. One that was given up is tried again only where the image was asked for again."""
+    record = jobs.find(connection, "layer", digest)
+    if record is None or (record.state == "failed" and not job.error):
+        jobs.enqueue(connection, "layer", digest)
