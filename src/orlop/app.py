@@ -13,6 +13,8 @@ import structlog
 from orlop import telemetry
 from orlop.auth.throttle import origin
 from orlop.config import Settings
+from orlop.contents import backlog
+from orlop.contents.index import Index
 from orlop.database.engine import Database
 from orlop.database.upgrade import prepare
 from orlop.domain.errors import OrlopError, StoreRefused
@@ -51,15 +53,23 @@ class App:
     """One open registry: its store, its database, and what clients may ask of them."""
 
     def __init__(
-        self, settings: Settings, storage: Storage, database: Database, *, access_is_new: bool = False
+        self,
+        settings: Settings,
+        storage: Storage,
+        database: Database,
+        *,
+        access_is_new: bool = False,
+        index: Index | None = None,
     ) -> None:
-        """`access_is_new`: the registry never had accounts before."""
+        """`access_is_new`: the registry never had accounts before; `index`: what is known of the contents of images."""
         limits = settings.limits
         lease = milliseconds(limits.lease)
         self.settings = settings
         self.access_is_new = access_is_new
         self.storage = storage
         self.database = database
+        self.index = index
+        """None where nobody looks into images, or it cannot be opened."""
         self.content = Content(storage, database)
         self.names = Names(storage, database)
         self.room = Room(storage, _floor(settings, storage))
@@ -108,12 +118,36 @@ def open_app(settings: Settings) -> Iterator[App]:
         identity.check(storage, database)
         had_accounts = identity.had_accounts(storage, database)
         _check_mode(settings, storage, had_accounts=had_accounts)
-        app = App(settings, storage, database, access_is_new=not had_accounts)
+        index = stack.enter_context(_index(settings, database))
+        app = App(settings, storage, database, access_is_new=not had_accounts, index=index)
         _catch_up(app)
         with contextlib.suppress(OSError, OrlopError):
             app.clock.now()  # seen before the first promise is made, so that a clock that is set later is noticed
         yield app
         _catch_up(app)
+
+
+@contextlib.contextmanager
+def _index(settings: Settings, database: Database) -> Iterator[Index | None]:
+    """What is known of images. It is in nobody's way: where it cannot be opened the registry goes on without."""
+    index = None
+    try:
+        if settings.contents.enabled:
+            index = Index(index_path(database))
+        else:
+            backlog.forget_where_off(database)
+    except (OSError, OrlopError) as error:
+        log.error("what is inside images cannot be told", reason=str(error))
+    try:
+        yield index
+    finally:
+        if index is not None:
+            index.close()
+
+
+def index_path(database: Database) -> Path:
+    """Of the file with what is known of images."""
+    return database.path.with_name("contents.db")
 
 
 def collection_of(settings: Settings, storage: Storage, database: Database) -> Collection:

@@ -24,6 +24,7 @@ RUN, LOOK_INSIDE, KEEP, ACCESS = "Run", "Look inside", "Keep", "Access"
 GROUPS: dict[str, dict[str, Entry]] = {
     RUN: {
         "serve": Entry("orlop.cli.serve:command", "Serve the registry."),
+        "worker": Entry("orlop.cli.worker:command", "Look into the images that were pushed."),
         "config": Entry("orlop.cli.config:command", "Check or show the configuration."),
     },
     LOOK_INSIDE: {

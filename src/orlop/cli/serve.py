@@ -15,7 +15,9 @@ from orlop.cli.settings import settings_options
 from orlop.config import Settings, check_exposure
 from orlop.domain.caller import SYSTEM
 from orlop.domain.errors import StoreRefused
+from orlop.web.housekeeping import Worker
 from orlop.web.server import Server
+from orlop.worker.process import WorkerProcess, note
 
 ADMIN = "admin"
 
@@ -28,7 +30,7 @@ def command(settings: Settings, read_settings: Callable[[], Settings]) -> None:
     access = telemetry.configure(settings.log.format, settings.log.level)
     try:
         with open_app(settings) as app:
-            server = Server(app, access, read_settings)
+            server = Server(app, access, read_settings, _worker(app))
             _make_first_admin(app)
             # What lives now lives to the end: the collector need not look at it again.
             gc.freeze()
@@ -37,6 +39,20 @@ def command(settings: Settings, read_settings: Callable[[], Settings]) -> None:
             uvloop.run(_serve(server, settings))
     finally:
         access.close()
+
+
+def _worker(app: App) -> Worker | None:
+    """What does the jobs: a process, or a thread where nobody else sees the store."""
+    settings = app.settings
+    if app.index is None or not settings.contents.worker:
+        return None
+    if settings.storage_url == "memory:":
+        # Loaded only where it is needed: the process has them of its own.
+        from orlop.worker.assembly import loop_of
+        from orlop.worker.thread import WorkerThread
+
+        return WorkerThread(loop_of(settings, app.storage, app.database, app.index, note, yielding=False))
+    return WorkerProcess(settings, app.database)
 
 
 async def _serve(server: Server, settings: Settings) -> None:

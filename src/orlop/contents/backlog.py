@@ -2,6 +2,7 @@
 
 import msgspec
 
+from orlop.contents.index import Index
 from orlop.database import jobs, progress
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
@@ -22,8 +23,10 @@ class Backlog(msgspec.Struct):
     """The row of the last manifest that was."""
 
 
-def check(database: Database, generation: str) -> bool:
+def check(database: Database, index: Index) -> bool:
     """Asks for all images where `contents.db` is another one than they were put into; whether it did."""
+    index.reader()  # which notices another file
+    generation = index.generation
     found = _read(database.reader())
     if found is not None and found.generation == generation:
         return False
@@ -38,13 +41,14 @@ def check(database: Database, generation: str) -> bool:
 
 
 def forget(connection: Connection) -> None:
-    """Has all images asked for at the next check: there are some that nobody has asked for."""
+    """Has all images asked for at the next check: there may be some that nobody has asked for."""
     progress.drop(connection, NAME)
 
 
-def is_known(connection: Connection) -> bool:
-    """Whether there is anything to forget."""
-    return progress.read(connection, NAME) is not None
+def forget_where_off(database: Database) -> None:
+    """Of a registry that asks for nothing: whoever turns that on again finds what was pushed meanwhile."""
+    if progress.read(database.reader(), NAME) is not None:
+        database.write(forget)
 
 
 def advance(connection: Connection) -> bool | None:

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 import msgspec
 import structlog
 
 from orlop import telemetry
-from orlop.database import leases, outbox
+from orlop.contents import backlog
+from orlop.database import jobs, leases, outbox
 from orlop.domain.errors import Busy
 from orlop.maintenance import identity
 from orlop.web.edge import Edge
@@ -32,6 +33,16 @@ class Chore(NamedTuple):
     """It may take minutes, and so has a thread of its own."""
 
 
+class Worker(Protocol):
+    """Does the jobs, beside the server."""
+
+    def look(self) -> None:
+        """Sees to it that somebody does what is to be done. Called each second."""
+
+    def stop(self) -> None:
+        """Ends it, within some seconds."""
+
+
 class Record(NamedTuple):
     """How a chore last went: for `/api/v1/status`."""
 
@@ -43,7 +54,7 @@ class Record(NamedTuple):
 class Housekeeping:
     """Runs the chores while its block lasts. A chore that fails is logged and tried again at its next turn."""
 
-    def __init__(self, edge: Edge, cut_slow_headers: Callable[[float], None]) -> None:
+    def __init__(self, edge: Edge, cut_slow_headers: Callable[[float], None], worker: Worker | None) -> None:
         app = edge.app
         self._edge = edge
         self._cut: Callable[[], None] = lambda: cut_slow_headers(app.settings.limits.header_timeout)
@@ -64,6 +75,14 @@ class Housekeeping:
                 Chore("record tokens", 60.0, access.sign_in.flush),
                 Chore("expire tokens", 3600.0, access.accounts.expire_tokens),
             )
+        if app.index is not None:
+            self.chores += (
+                Chore("ask for images", 1.0, self._ask_for_images),
+                Chore("count jobs", 5.0, self._count_jobs),
+            )
+        self._worker = worker
+        if worker is not None:
+            self.chores += (Chore("start the worker", 1.0, worker.look),)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -76,6 +95,8 @@ class Housekeeping:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._worker is not None:
+            await self._edge.call(self._worker.stop)
         await self._edge.call(self._edge.app.refusals.flush)
 
     async def _repeat(self, chore: Chore) -> None:
@@ -113,6 +134,15 @@ class Housekeeping:
             return
         if run is not None and (run.totals.blobs or run.totals.manifests):
             log.info("collected", **msgspec.structs.asdict(run.totals))
+
+    def _ask_for_images(self) -> None:
+        app = self._edge.app
+        if app.index is not None:
+            backlog.check(app.database, app.index)
+
+    def _count_jobs(self) -> None:
+        for state, count in jobs.counts(self._edge.app.database.reader())._asdict().items():
+            telemetry.JOBS.labels(state).set(count)
 
     def _sync_names(self) -> None:
         app = self._edge.app

@@ -24,7 +24,7 @@ from orlop.web.api import routes as api
 from orlop.web.connection import READ_BUFFER, Connections
 from orlop.web.edge import Edge
 from orlop.web.gate import is_cross_site
-from orlop.web.housekeeping import Housekeeping
+from orlop.web.housekeeping import Housekeeping, Worker
 from orlop.web.ui import page
 from orlop.web.v1 import routes as v1
 from orlop.web.v2 import routes as v2
@@ -43,13 +43,20 @@ CANCEL_TIMEOUT = 1.0
 class Server:
     """Serves one app until it is told to stop."""
 
-    def __init__(self, app: App, access: telemetry.AccessLog, read_settings: Callable[[], Settings]) -> None:
-        """`read_settings` is called on SIGHUP."""
+    def __init__(
+        self,
+        app: App,
+        access: telemetry.AccessLog,
+        read_settings: Callable[[], Settings],
+        worker: Worker | None = None,
+    ) -> None:
+        """`read_settings` is called on SIGHUP; `worker` does the jobs, where the server has one of its own."""
         self._app = app
         self._read_settings = read_settings
         self._tls = _tls(app.settings)
         self._access = access
         self._edge = Edge(app)
+        self._worker = worker
         self._run_id = secrets.token_hex(4)
         self._count = itertools.count(1)
         self.stopping = False
@@ -91,7 +98,8 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
-        async with self._listening(connections) as url, Housekeeping(self._edge, connections.cut_slow_headers):
+        housekeeping = Housekeeping(self._edge, connections.cut_slow_headers, self._worker)
+        async with self._listening(connections) as url, housekeeping:
             ready(url)
             await stop.wait()
             self.stopping = True

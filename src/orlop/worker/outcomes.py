@@ -28,6 +28,16 @@ class Outcome(NamedTuple):
     """What is to be done where this is recorded, and says how it ends instead."""
 
 
+class Ended(NamedTuple):
+    """A job that came to its end, or to the end of an attempt."""
+
+    kind: str
+    subject: str
+    what: str
+    reason: str
+    seconds: float
+
+
 def failure(job: Job, reason: str) -> Outcome:
     """It did not go well: again after a pause, or never."""
     if job.attempts >= ATTEMPTS:
