@@ -38,9 +38,14 @@ COLLECTED_BYTES = Counter(
 COLLECTIONS = Counter("orlop_collections", "Collections that came to their end.", registry=REGISTRY)
 JOBS = Gauge("orlop_jobs", "Jobs of workers: waiting, running or failed.", ["state"], registry=REGISTRY)
 JOBS_ENDED = Counter(
-    "orlop_jobs_ended", "Attempts at jobs that the server's own worker has ended.", ["kind", "outcome"], registry=REGISTRY
+    "orlop_jobs_ended",
+    "Attempts at jobs that the server's own worker has ended.",
+    ["kind", "outcome"],
+    registry=REGISTRY,
 )
-JOBS_SECONDS = Counter("orlop_jobs_seconds", "Seconds that the server's own worker took for them.", ["kind"], registry=REGISTRY)
+JOBS_SECONDS = Counter(
+    "orlop_jobs_seconds", "Seconds that the server's own worker took for them.", ["kind"], registry=REGISTRY
+)
 FREE = Gauge("orlop_storage_free_bytes", "Free bytes on the disk of the store.", registry=REGISTRY)
 
 DURATIONS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)

@@ -101,4 +101,3 @@ def _end_with_input(loop: Loop) -> None:
         while os.read(0, 4096):
             pass
     loop.stop()
-

@@ -1,16 +1,19 @@
 """Makes what is known of images: the table of contents of each layer, once, and the documents of their chains."""
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeVar
+from typing import BinaryIO, Literal, cast
 
 from orlop.contents import sandbox, toc
 from orlop.contents.documents import Documents
-from orlop.contents.index import Index, forget_layer, layer_state, mark_unindexable
+from orlop.contents.index import Index
+from orlop.contents.layers import layer_state, mark_unindexable
 from orlop.contents.limits import Limits
-from orlop.contents.loading import load
+from orlop.contents.loading import forget_layer, load
+from orlop.contents.stopping import Stopping
 from orlop.database import blobs, manifests
 from orlop.database.engine import Database
 from orlop.domain.digest import Digest, new_hasher
@@ -19,12 +22,7 @@ from orlop.domain.manifest import parse_manifest
 from orlop.domain.name import RepositoryName
 from orlop.storage.base import Storage
 
-Item = TypeVar("Item")
 Made = Literal["ready", "unindexable", "gone"]
-
-
-class Stopped(Exception):
-    """Whoever asked for it has called it off."""
 
 
 class Making:
@@ -41,11 +39,11 @@ class Making:
         self._limits = limits
         self._documents = Documents(storage, database, index, read)
         self._folder: Path = database.path.parent
-        self._stopping = False
+        self._stopping = Stopping()
 
     def stop(self) -> None:
         """Ends what is being made soon, by Stopped."""
-        self._stopping = True
+        self._stopping.say()
 
     def layer(self, digest: Digest) -> Made:
         """Reads the layer, unless it is known. OSError, ParserFailed, Busy: it may go better another time."""
@@ -65,6 +63,7 @@ class Making:
             self._check_blob(path, digest)
             reason = str(error)
             self._index.write(lambda connection: mark_unindexable(connection, digest, reason))
+            self._make_durable()
             return "unindexable"
         return "ready"
 
@@ -90,6 +89,7 @@ class Making:
             return "gone"
         try:
             self._documents.publish(chain)
+            self._make_durable()
         except ContentsUnindexable:
             return "unindexable"
         return "ready"
@@ -117,46 +117,48 @@ class Making:
     def _load(self, digest: Digest) -> None:
         path = self._storage.layer_toc_path(digest)
         footer = toc.read_footer(self._storage, path)
-        entries = self._checked(toc.entries(self._storage, path, footer))
-        packages = self._checked(toc.packages(self._storage, path, footer))
+        entries = self._stopping.heeding(toc.entries(self._storage, path, footer))
+        packages = self._stopping.heeding(toc.packages(self._storage, path, footer))
         load(self._index, digest, footer, entries, packages)
+        self._make_durable()
+
+    def _make_durable(self) -> None:
+        """What was committed, before the job is done: nobody would ask for it again after a power cut."""
+        log = self._index.path.with_name(f"{self._index.path.name}-wal")
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def _parse(self, path: str, digest: Digest) -> None:
         """Has the layer read by another process. Its output has no name before it is whole."""
         with tempfile.TemporaryFile(dir=self._folder) as output, self._source(path) as source:
-            sandbox.index(source, output, self._limits, lambda: self._stopping)
+            sandbox.index(source, output, self._limits, self._stopping)
             output.seek(0)
-            self._storage.stream_write(self._storage.layer_toc_path(digest), output)
+            self._storage.stream_write(self._storage.layer_toc_path(digest), cast(BinaryIO, output))
 
     @contextlib.contextmanager
     def _source(self, path: str) -> Iterator[int]:
         """A descriptor of the layer's bytes."""
-        with self._opened(path) as file:
-            yield file.fileno()
-
-    def _opened(self, path: str) -> BinaryIO:
         if self._storage.capabilities.descriptors:
-            return open(self._storage.open_descriptor(path), "rb", buffering=0)
-        file = tempfile.TemporaryFile(dir=self._folder)
-        try:
-            for piece in self._checked(self._storage.stream_read(path)):
+            descriptor = self._storage.open_descriptor(path)
+            try:
+                yield descriptor
+            finally:
+                os.close(descriptor)
+            return
+        with tempfile.TemporaryFile(dir=self._folder) as file:
+            for piece in self._stopping.heeding(self._storage.stream_read(path)):
                 file.write(piece)
             file.seek(0)
-        except BaseException:
-            file.close()
-            raise
-        return file
+            yield file.fileno()
 
     def _check_blob(self, path: str, digest: Digest) -> None:
         """OSError where the bytes are not the layer's: that says nothing of the layer, which may be pushed again."""
         hasher = new_hasher(digest.algorithm)
-        for piece in self._checked(self._storage.stream_read(path)):
+        for piece in self._stopping.heeding(self._storage.stream_read(path)):
             hasher.update(piece)
         if Digest.from_hasher(digest.algorithm, hasher) != digest:
             raise OSError("the stored bytes are damaged: orlop scrub tells more")
-
-    def _checked(self, items: Iterator[Item]) -> Iterator[Item]:
-        for item in items:
-            if self._stopping:
-                raise Stopped
-            yield item

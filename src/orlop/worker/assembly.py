@@ -5,7 +5,6 @@ from collections.abc import Callable
 from orlop.config import Settings
 from orlop.contents.index import Index
 from orlop.contents.limits import Limits
-from orlop.contents.making import Making
 from orlop.database.engine import Database
 from orlop.registry.content import Content
 from orlop.storage.base import Storage
@@ -24,6 +23,8 @@ def loop_of(
     yielding: bool = True,
 ) -> Loop:
     """See `Loop`."""
+    from orlop.contents.making import Making
+
     limits = Limits(
         seconds=settings.contents.timeout, cpu=int(settings.contents.timeout) + 1, unpacked=settings.contents.largest
     )

@@ -1,9 +1,9 @@
 """What is done for a job, by its kind."""
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from orlop.contents import backlog
-from orlop.contents.making import Making
 from orlop.database import jobs
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
@@ -11,11 +11,23 @@ from orlop.database.jobs import Job
 from orlop.domain.digest import Digest
 from orlop.domain.errors import ContentsPending
 from orlop.domain.name import RepositoryName
-from orlop.worker.outcomes import Outcome
+from orlop.worker.outcomes import Outcome, What
 
 LAYERS = 60_000
 """Milliseconds that an image waits for its layers; each that is read wakes it before."""
 SOON = 1_000
+
+
+class Making(Protocol):
+    """`contents.making` as the handlers use it."""
+
+    def layer(self, digest: Digest) -> What: ...
+
+    def missing(self, name: RepositoryName, digest: Digest) -> list[Digest] | None: ...
+
+    def image(self, name: RepositoryName, digest: Digest) -> What: ...
+
+    def stop(self) -> None: ...
 
 
 class Handlers:

@@ -9,13 +9,14 @@ import os
 import queue
 import secrets
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
 
 import structlog
 
-from orlop.contents.making import Stopped
+from orlop.contents.stopping import Stopped
 from orlop.database import jobs
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
@@ -78,20 +79,23 @@ class Loop:
             while not self._stopping.is_set():
                 try:
                     worked = self._turn()
-                except (OrlopError, OSError) as error:
+                except (OrlopError, OSError, sqlite3.Error) as error:
                     log.warning("the database cannot be written: waiting", reason=str(error))
                     self._stopping.wait(TROUBLE)
                     continue
                 if worked:
                     since = time.monotonic()
-                elif until_done and jobs.next_at(self._database.reader()) is None:
-                    return
-                elif idle is not None and time.monotonic() - since >= idle:
+                elif self._is_over(time.monotonic() - since, idle, until_done=until_done):
                     return
                 else:
                     self._stopping.wait(POLL)
         finally:
             self._given.put(None)
+
+    def _is_over(self, waited: float, idle: float | None, *, until_done: bool) -> bool:
+        if until_done and jobs.next_at(self._database.reader()) is None:
+            return True
+        return idle is not None and waited >= idle
 
     def _turn(self) -> bool:
         """Everything that is due; whether there was any."""
