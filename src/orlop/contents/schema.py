@@ -80,8 +80,8 @@ CREATE TABLE packages (
     source_version TEXT NOT NULL,
     architecture TEXT NOT NULL
 );
-CREATE INDEX packages_by_name ON packages (name);
-CREATE INDEX packages_by_source ON packages (source);
+CREATE INDEX packages_by_name ON packages (replace(replace(lower(name), '_', '-'), '.', '-'));
+CREATE INDEX packages_by_source ON packages (replace(replace(lower(source), '_', '-'), '.', '-'));
 CREATE INDEX packages_by_layer ON packages (layer_id, path_id);
 
 CREATE TABLE chains (
