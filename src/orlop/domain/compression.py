@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from itertools import chain
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 from orlop.domain.errors import LayerInvalid, Unsupported
 
@@ -84,8 +84,28 @@ def recognized(pieces: Iterable[bytes]) -> tuple[Format, Iterator[bytes]]:
     return format_of(head[:MAGIC_SIZE]), chain([head] if head else [], iterator)
 
 
-def decompressed(pieces: Iterable[bytes], form: Format, limits: Limits = LIMITS) -> Iterator[bytes]:
+class Unpacker(Protocol):
+    """One stream, in the terms of `bz2`, `lzma` and `zstd`."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    @property
+    def needs_input(self) -> bool: ...
+    def decompress(self, data: bytes | memoryview, max_length: int) -> bytes: ...
+
+
+Begin: TypeAlias = Callable[[int, int], Unpacker | None]
+
+
+def decompressed(
+    pieces: Iterable[bytes], form: Format, limits: Limits = LIMITS, begin: Begin | None = None
+) -> Iterator[bytes]:
     """What is packed in `pieces`, exactly, in pieces of up to PIECE bytes (those of a plain one as they are).
+
+    `begin` is called where a stream begins, with the bytes before it, packed and unpacked. What unpacker it gives is
+    used for that stream; it raises what the format's own does.
 
     LayerInvalid where it is damaged, ends too early, or reaches a limit; Unsupported for zstd where its library is not
     installed; what `pieces` raises comes through. Memory is bounded by the format's window (128 MiB at most) and one
@@ -97,7 +117,7 @@ def decompressed(pieces: Iterable[bytes], form: Format, limits: Limits = LIMITS)
             tally.count(len(piece), len(piece))
             yield piece
     else:
-        yield from _unpacked(pieces, form, tally)
+        yield from _unpacked(pieces, form, tally, begin or _no_unpacker)
 
 
 def gzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
@@ -114,14 +134,14 @@ class _Tally:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._in = self._out = self._streams = 0
+        self.taken = self.given = self._streams = 0
 
     def count(self, taken: int, given: int) -> None:
-        self._in += taken
-        self._out += given
-        if self._out > self.limits.bytes_out:
+        self.taken += taken
+        self.given += given
+        if self.given > self.limits.bytes_out:
             raise LayerInvalid(f"the layer is larger than {self.limits.bytes_out} bytes when unpacked")
-        if self._out > max(self.limits.free_bytes, self._in * self.limits.ratio):
+        if self.given > max(self.limits.free_bytes, self.taken * self.limits.ratio):
             raise LayerInvalid(f"the layer is more than {self.limits.ratio} times as large when unpacked")
 
     def begin_stream(self) -> None:
@@ -130,23 +150,12 @@ class _Tally:
             raise LayerInvalid(f"the layer is packed in more than {self.limits.streams} streams")
 
 
-class _Unpacker(Protocol):
-    """One stream, in the terms of `bz2`, `lzma` and `zstd`."""
-
-    @property
-    def eof(self) -> bool: ...
-    @property
-    def unused_data(self) -> bytes: ...
-    @property
-    def needs_input(self) -> bool: ...
-    def decompress(self, data: bytes | memoryview, max_length: int) -> bytes: ...
-
-
-class _Gunzip:
+class Gunzip:
     """zlib in the same terms."""
 
-    def __init__(self) -> None:
-        self._stream = zlib.decompressobj(31)
+    def __init__(self, wbits: int = 31, window: bytes = b"") -> None:
+        """With `wbits` -15, a stream without header and checksum, which continues behind `window`."""
+        self._stream = zlib.decompressobj(wbits, window)
         self.needs_input = True
 
     @property
@@ -165,10 +174,14 @@ class _Gunzip:
         return given
 
 
-def _unpacked(pieces: Iterable[bytes], form: Format, tally: _Tally) -> Iterator[bytes]:
+def _no_unpacker(taken: int, given: int) -> None:
+    """Leaves each stream to the unpacker of its format."""
+
+
+def _unpacked(pieces: Iterable[bytes], form: Format, tally: _Tally, begin: Begin) -> Iterator[bytes]:
     new, failures = _unpacker(form, tally.limits)
     padding = _Padding() if form is Format.XZ else None
-    stream: _Unpacker | None = None
+    stream: Unpacker | None = None
     begun = False
     for piece in pieces:
         view = memoryview(piece)
@@ -176,11 +189,14 @@ def _unpacked(pieces: Iterable[bytes], form: Format, tally: _Tally) -> Iterator[
         while at < len(view):
             if stream is None:
                 if begun and padding is not None:
-                    at = padding.skip(view, at)
+                    behind = padding.skip(view, at)
+                    tally.count(behind - at, 0)
+                    at = behind
                     if at == len(view):
                         break
                 tally.begin_stream()
-                stream, begun, size = new(), True, _FIRST_PORTION
+                stream = begin(tally.taken, tally.given) or new()
+                begun, size = True, _FIRST_PORTION
             portion = view[at : at + size]
             at += len(portion)
             tally.count(len(portion), 0)
@@ -189,7 +205,9 @@ def _unpacked(pieces: Iterable[bytes], form: Format, tally: _Tally) -> Iterator[
                 yield given
             size = min(size * 2, _PORTION)
             if stream.eof:
-                at -= len(stream.unused_data)
+                unused = len(stream.unused_data)
+                at -= unused
+                tally.count(-unused, 0)
                 stream = None
     if stream is not None or not begun:
         raise LayerInvalid(f"the layer is cut short: its {form} stream does not end")
@@ -197,7 +215,7 @@ def _unpacked(pieces: Iterable[bytes], form: Format, tally: _Tally) -> Iterator[
         padding.end()
 
 
-def _given(stream: _Unpacker, portion: memoryview, failures: tuple[type[Exception], ...]) -> Iterator[bytes]:
+def _given(stream: Unpacker, portion: memoryview, failures: tuple[type[Exception], ...]) -> Iterator[bytes]:
     """All that `stream` gives when it is fed with `portion`."""
     while True:
         try:
@@ -234,10 +252,10 @@ class _Padding:
         self._zeros = 0
 
 
-def _unpacker(form: Format, limits: Limits) -> tuple[Callable[[], _Unpacker], tuple[type[Exception], ...]]:
+def _unpacker(form: Format, limits: Limits) -> tuple[Callable[[], Unpacker], tuple[type[Exception], ...]]:
     """What makes the unpacker of one stream, and what it raises over a damaged one."""
     if form is Format.GZIP:
-        return _Gunzip, (zlib.error,)
+        return Gunzip, (zlib.error,)
     if form is Format.BZIP2:
         return bz2.BZ2Decompressor, (OSError, ValueError)
     if form is Format.XZ:
