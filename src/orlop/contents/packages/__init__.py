@@ -5,7 +5,7 @@ imports this in a small process of its own: what compares versions, and what few
 used.
 """
 
-from orlop.contents.packages import apk, dpkg, npm, python
+from orlop.contents.packages import apk, dpkg, golang, npm, python
 from orlop.contents.packages.package import Collector, Package, Reader
 
 __all__ = ["Collector", "Package", "Reader", "wanted"]
@@ -25,4 +25,4 @@ def wanted(path: str) -> Reader | None:
         return python.READER if python.is_installed(folder, name) else None
     if folder == dpkg.FOLDER:
         return dpkg.READER if dpkg.is_status(name) else None
-    return _EXACT.get(path)
+    return _EXACT.get(path) or (golang.READER if golang.may_be_program(path, name) else None)

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from orlop.contents.packages import orders
 from orlop.contents.packages.names import same
-from orlop.contents.packages.orders import compare, key
 from orlop.contents.packages.package import Package
 
 _Key = tuple[str, str, str]
@@ -30,7 +30,7 @@ class Changes(msgspec.Struct, frozen=True):
     downgraded: list[Change]
 
 
-def compare_packages(before: Iterable[Package], after: Iterable[Package]) -> Changes:
+def compare(before: Iterable[Package], after: Iterable[Package]) -> Changes:
     """Of a package in several versions, as npm has them, those that differ are paired from the newest down."""
     changes = Changes([], [], [], [])
     old, new = _grouped(before), _grouped(after)
@@ -51,7 +51,7 @@ def _tell(ecosystem: str, old: _Versions, new: _Versions, changes: Changes) -> N
     gone = _newest_first(ecosystem, old.keys() - new.keys())
     come = _newest_first(ecosystem, new.keys() - old.keys())
     for before, after in zip(gone, come, strict=False):
-        newer = compare(ecosystem, after, before) >= 0
+        newer = orders.compare(ecosystem, after, before) >= 0
         (changes.upgraded if newer else changes.downgraded).append(Change(old[before], new[after]))
     paired = min(len(gone), len(come))
     changes.removed.extend(old[version] for version in gone[paired:])
@@ -59,4 +59,4 @@ def _tell(ecosystem: str, old: _Versions, new: _Versions, changes: Changes) -> N
 
 
 def _newest_first(ecosystem: str, versions: Iterable[str]) -> list[str]:
-    return sorted(sorted(versions), key=key(ecosystem), reverse=True)
+    return sorted(sorted(versions), key=orders.key(ecosystem), reverse=True)
