@@ -14,6 +14,8 @@ from orlop import telemetry
 from orlop.auth.throttle import origin
 from orlop.config import Settings
 from orlop.contents import backlog
+from orlop.contents.files import Files
+from orlop.contents.images import Images
 from orlop.contents.index import Index
 from orlop.database.engine import Database
 from orlop.database.upgrade import prepare
@@ -86,6 +88,8 @@ class App:
         self.referrers = Referrers(database, self.manifests)
         self.repositories = Repositories(database, self.names)
         self.tags = Tags(database)
+        self.images = Images(database, index, self.content.read)
+        self.files = Files(storage, self.images)
         self.details = Details(self.content, self.manifests, self.referrers)
         self.status = Status(storage, database, self.room)
         self.pulls = Pulls(database)

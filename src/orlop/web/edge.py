@@ -41,6 +41,10 @@ class Edge:
         """Runs long work in the thread that is kept for it, after what was given to it before."""
         return await asyncio.get_running_loop().run_in_executor(self.pools.maintenance, function)
 
+    async def look_inside(self, function: Callable[[], Result]) -> Result:
+        """Runs what looks into images in a thread that is kept for it."""
+        return await asyncio.get_running_loop().run_in_executor(self.pools.contents, function)
+
     async def look_up(self, function: Callable[..., Result], *arguments: object) -> Result:
         """Runs `function(connection, *arguments)`: on the loop, without a hop, where the database answers at once."""
         try:

@@ -30,13 +30,15 @@ class Pools:
         self.passwords = ThreadPoolExecutor(max(1, min(4, (os.cpu_count() or 1) // 2)), thread_name_prefix="password")
         # Long work goes one after the other, and takes no thread from requests.
         self.maintenance = ThreadPoolExecutor(1, thread_name_prefix="maintenance")
+        # What is inside images: some of it takes seconds, which blobs and use cases need not wait for.
+        self.contents = ThreadPoolExecutor(8, thread_name_prefix="contents")
         self.call = self.cases.call
 
     def close(self) -> None:
         """Ends the threads, once they have done what they were given."""
         self.stages.close()
         self.cases.close()
-        for pool in (self.transfers, self.hashing, self.passwords, self.maintenance):
+        for pool in (self.transfers, self.hashing, self.passwords, self.maintenance, self.contents):
             pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -68,15 +68,18 @@ class Transfer:
                 if left or count:
                     await peer.writable(self._stall)
 
-    async def send_pieces(self, request: BaseRequest, head: bytes, pieces: Iterator[bytes]) -> None:
-        """Writes `head`, then all pieces, each read in the transfer pool: for TLS, and stores without descriptors."""
+    async def send_pieces(
+        self, request: BaseRequest, head: bytes, pieces: Iterator[bytes], pool: ThreadPoolExecutor | None = None
+    ) -> None:
+        """Writes `head`, then all pieces, each read in a pool's thread, by default the transfers': for TLS, and for
+        what is no object with a descriptor."""
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the client has gone")
         loop = asyncio.get_running_loop()
         with _cut_on_failure(transport):
             transport.write(head)
-            while piece := await joined(loop.run_in_executor(self._pools.transfers, next, pieces, b"")):
+            while piece := await joined(loop.run_in_executor(pool or self._pools.transfers, next, pieces, b"")):
                 if transport.is_closing():
                     raise ConnectionResetError("the client has gone")
                 transport.write(piece)

@@ -29,6 +29,8 @@ class Call(NamedTuple):
     """Empty where the path has none."""
     item: str
     """What follows the kind of object in the path: a tag or a reference, or nothing."""
+    path: str = ""
+    """What follows the reference: the path of a file in an image, or nothing."""
 
     def answer(self, document: object) -> Answer:
         """200 with the document, or 304 where the client has it already."""

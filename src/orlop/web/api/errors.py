@@ -64,7 +64,12 @@ TABLE: dict[type[OrlopError], Row] = {
     errors.Unauthorized: Row(401, "UNAUTHORIZED"),
     errors.Denied: Row(403, "DENIED"),
     errors.TooManyRequests: Row(429, "TOO_MANY_REQUESTS"),
+    errors.FileUnknown: Row(404, "FILE_UNKNOWN"),
     errors.Busy: Row(409, "BUSY"),
+    errors.ContentsPending: Row(409, "CONTENTS_PENDING"),
+    errors.RangeUnsatisfiable: Row(416, "RANGE_UNSATISFIABLE"),
+    errors.NotAnImage: Row(422, "NOT_AN_IMAGE"),
+    errors.ContentsUnindexable: Row(422, "CONTENTS_UNINDEXABLE"),
     errors.Unavailable: Row(503, "UNAVAILABLE"),
     errors.StorageFull: Row(507, "STORAGE_FULL"),
 }
@@ -90,6 +95,10 @@ def render(error: OrlopError) -> Answer:
         headers.append(("Allow", ", ".join(error.allowed)))
     if isinstance(error, errors.TooManyRequests):
         headers.append(("Retry-After", str(error.seconds)))
+    if isinstance(error, errors.RangeUnsatisfiable):
+        headers.append(("Content-Range", f"bytes */{error.size}"))
+    if isinstance(error, errors.ContentsPending):
+        headers.append(("Retry-After", "2"))
     if document.status in (503, 507):
         headers.append(("Retry-After", "5" if document.status == 503 else "60"))
     return json_answer(document.status, document, headers, content_type=PROBLEM_JSON)

@@ -37,10 +37,13 @@ and `If-None-Match` gets 304 while nothing has changed. HEAD is answered like GE
 (RFC 9457) with a `code`. An unknown parameter is an error. Fields are added now and then; none is removed or changed.
 """
 
+FILE_TYPES = ("application/octet-stream", "text/plain; charset=utf-8")
+
 PATH_PARAMETERS = {
     "name": "The repository's name. Its slashes may stand as they are, or as %2F.",
     "tag": "A tag.",
     "digest": "The digest of a blob or manifest, or the id of an open upload.",
+    "path": "A path in the image. Its slashes may stand as they are; nothing is the root directory.",
     "reference": "A tag or a digest. A digest's colon may stand as it is, or as %3A.",
 }
 
@@ -87,6 +90,9 @@ def _operation(route: Route, method: str, operation: Operation, schema: dict[str
     if method == "GET":
         responses["200"]["headers"] = {"ETag": {"schema": {"type": "string"}}}
         responses["304"] = {"description": "Nothing has changed"}
+    if operation.serves_files:
+        responses["200"]["content"] |= {kind: {} for kind in FILE_TYPES}
+        responses["206"] = {"description": "The part that Range asks for", "content": {kind: {} for kind in FILE_TYPES}}
     return {
         "operationId": route.name if method == "GET" else f"{method.lower()}_{route.name}",
         "summary": operation.summary,

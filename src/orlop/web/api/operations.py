@@ -19,12 +19,15 @@ class Operation(NamedTuple):
     errors: tuple[type[OrlopError], ...] = ()
     action: str = PULL
     """What the caller must be allowed to do with the repository, where the path names one."""
+    serves_files: bool = False
+    """Whether the answer may be the bytes of a file in place of the document."""
     needs: str = ""
     """Where it names none: `catalog`, `account` or `admin`; nothing: it is for everyone."""
 
 
 class Route(NamedTuple):
-    """One path. `{name}` in it stands for a repository's name, whatever number of segments that has."""
+    """One path. `{name}` in it stands for a repository's name, whatever number of segments that has, and `{path}` at
+    its end for a path in an image, with any number of them or none."""
 
     name: str
     """For logs and metrics."""

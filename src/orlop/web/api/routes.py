@@ -15,9 +15,11 @@ from orlop.domain.errors import (
     Busy,
     Denied,
     DigestInvalid,
+    FileUnknown,
     ManifestUnknown,
     NameInvalid,
     OrlopError,
+    RangeUnsatisfiable,
     RepositoryUnknown,
     StorageFull,
     TagInvalid,
@@ -28,7 +30,7 @@ from orlop.domain.name import RepositoryName
 from orlop.registry import repositories as registry_repositories
 from orlop.registry import tags as registry_tags
 from orlop.web.answers import Answer
-from orlop.web.api import audit, errors, gc, manifests, me, openapi, repositories, status, tags, why
+from orlop.web.api import audit, errors, files, gc, images, manifests, me, openapi, repositories, status, tags, why
 from orlop.web.api.calls import Call
 from orlop.web.api.operations import Operation, Route
 from orlop.web.api.queries import DRY_RUN, check, list_parameters
@@ -125,6 +127,20 @@ ROUTES = (
             )
         },
     ),
+    Route(
+        "files",
+        "/api/v1/repositories/{name}/-/files/{reference}/{path}",
+        {
+            "GET": Operation(
+                files.get,
+                "List a directory of an image, or send a file",
+                files.Directory,
+                files.PARAMETERS,
+                (*images.CONTENTS_ERRORS, FileUnknown, RangeUnsatisfiable),
+                serves_files=True,
+            )
+        },
+    ),
     Route("me", "/api/v1/me", {"GET": Operation(me.get, "Show who is asking", me.Me)}),
     Route(
         "audit",
@@ -180,14 +196,15 @@ ROUTES = (
 )
 
 _BY_SHAPE = {route.shape: route for route in ROUTES}
+_WITH_PATH = {route.shape for route in ROUTES if route.path.endswith("/{path}")}
 
 
 async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[str, Answer]:
     """The route's name, for logs and metrics, and the answer."""
-    label, name, item = "api", None, ""
+    label, name, item, path = "api", None, "", ""
     try:
         target = Target(request.raw_path)
-        shape, name, item = _parts(target.segments)
+        shape, name, item, path = _parts(target.segments)
         route = _BY_SHAPE.get(shape)
         if route is None:
             raise errors.PathUnknown
@@ -198,7 +215,7 @@ async def dispatch(edge: Edge, request: BaseRequest, caller: Caller) -> tuple[st
         check(target, operation.parameters)
         repository = RepositoryName() if name is None else RepositoryName.parse(name)
         _demand(edge, caller, route, operation, repository)
-        return label, await operation.handler(Call(edge, request, caller, target, repository, item))
+        return label, await operation.handler(Call(edge, request, caller, target, repository, item, path))
     except Exception as error:  # noqa: BLE001  # what is no refusal is raised again
         refusal = refusal_of(error)
         edge.gate.note(caller, refusal, name or "", item)
@@ -228,12 +245,17 @@ def _demand(edge: Edge, caller: Caller, route: Route, operation: Operation, repo
             raise Denied("this is for admins")
 
 
-def _parts(segments: list[str]) -> tuple[tuple[str, ...], str | None, str]:
-    """A path's shape, the repository's name, and the item behind its kind."""
+def _parts(segments: list[str]) -> tuple[tuple[str, ...], str | None, str, str]:
+    """A path's shape, the repository's name, the item behind its kind, and the path behind that."""
     if "-" not in segments[4:]:
         shape = (*segments[:-1], "{}")
-        return (shape, None, segments[-1]) if shape in _BY_SHAPE and segments[-1] else (tuple(segments), None, "")
+        is_known = shape in _BY_SHAPE and segments[-1] != ""
+        return (shape, None, segments[-1], "") if is_known else (tuple(segments), None, "", "")
     end = segments.index("-", 4)
+    name = "/".join(segments[4:end])
     kind, item = segments[end + 1 : end + 2], segments[end + 2 :]
     shape = (*segments[:4], "{}", "-", *kind, *("{}" if part else "" for part in item))
-    return shape, "/".join(segments[4:end]), "/".join(item)
+    with_path = (*shape[:7], "{}", "{}")
+    if item and item[0] and with_path in _WITH_PATH:
+        return with_path, name, item[0], "/".join(item[1:])
+    return shape, name, "/".join(item), ""
