@@ -5,12 +5,12 @@ imports this in a small process of its own: what compares versions, and what few
 used.
 """
 
-from orlop.contents.packages import apk, dpkg, golang, npm, python
+from orlop.contents.packages import apk, dpkg, golang, java, npm, python, rpm
 from orlop.contents.packages.package import Collector, Package, Reader
 
 __all__ = ["Collector", "Package", "Reader", "wanted"]
 
-_EXACT = dict.fromkeys(dpkg.PATHS, dpkg.READER) | dict.fromkeys(apk.PATHS, apk.READER)
+_EXACT = {path: module.READER for module in (dpkg, apk, rpm) for path in module.PATHS}
 
 
 def wanted(path: str) -> Reader | None:
@@ -25,4 +25,6 @@ def wanted(path: str) -> Reader | None:
         return python.READER if python.is_installed(folder, name) else None
     if folder == dpkg.FOLDER:
         return dpkg.READER if dpkg.is_status(name) else None
+    if name.endswith(java.ENDINGS):
+        return java.READER
     return _EXACT.get(path) or (golang.READER if golang.may_be_program(path, name) else None)
