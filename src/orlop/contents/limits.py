@@ -2,6 +2,8 @@
 
 import msgspec
 
+from orlop.domain import compression
+
 
 class Limits(msgspec.Struct, frozen=True):
     """Sizes in bytes, times in seconds."""
@@ -28,3 +30,11 @@ class Limits(msgspec.Struct, frozen=True):
     memory: int = 256 << 20
     packages: int = 100_000
     """Packages that are told of one layer."""
+
+    @property
+    def compression(self) -> compression.Limits:
+        """Those of unpacking, in its own terms."""
+        log = self.window.bit_length() - 1
+        return compression.Limits(
+            bytes_out=self.unpacked, ratio=self.ratio, streams=self.streams, zstd_window_log=min(max(10, log), 31)
+        )

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 
 from orlop.contents import inflate
 from orlop.contents.limits import Limits
+from orlop.contents.toc import Frame
 from orlop.domain import compression
 from orlop.domain.compression import Format, Unpacker, decompressed, recognized
 
@@ -46,22 +47,6 @@ class Checkpoint(NamedTuple):
     """The last 32 KiB of output of this stream, or all of it where there is less, packed by zlib."""
 
 
-class Frame(NamedTuple):
-    """A place where a stream begins, of a layer that is packed in several."""
-
-    out: int
-    in_: int
-
-
-def window_of(packed: bytes) -> bytes:
-    """The window of a checkpoint; zlib.error where it is damaged."""
-    unpacker = zlib.decompressobj()
-    window = unpacker.decompress(packed, 1 << 15)
-    if not unpacker.eof and (unpacker.decompress(unpacker.unconsumed_tail, 1) or not unpacker.eof):
-        raise zlib.error("it is no window of a checkpoint")
-    return window
-
-
 class Unpacking:
     """Iterate it once, for the unpacked pieces: of up to 1 MiB each.
 
@@ -91,7 +76,7 @@ class Unpacking:
         begin: compression.Begin = self._begin_frame
         if self.format is Format.GZIP and inflate.available():
             begin = _Gunzip(self._spacing, self._on_checkpoint).begin
-        for piece in decompressed(pieces, self.format, translated(self._limits), begin):
+        for piece in decompressed(pieces, self.format, self._limits.compression, begin):
             self.unpacked += len(piece)
             yield piece
 
@@ -104,16 +89,6 @@ class Unpacking:
         if self._spacing.due(given) and self._spacing.take(taken, given, 0):
             self.frames.append(Frame(given, taken))
         return None
-
-
-def translated(limits: Limits) -> compression.Limits:
-    """These limits in the terms of `orlop.domain.compression`."""
-    return compression.Limits(
-        bytes_out=limits.unpacked,
-        ratio=limits.ratio,
-        streams=limits.streams,
-        zstd_window_log=max(10, limits.window.bit_length() - 1),
-    )
 
 
 class _Spacing:
