@@ -90,7 +90,9 @@ class Loop:
                 else:
                     self._stopping.wait(POLL)
         finally:
-            self._given.put(None)
+            if self._thread is not None:
+                self._given.put(None)
+                self._thread = None
 
     def _is_over(self, waited: float, idle: float | None, *, until_done: bool) -> bool:
         if until_done and jobs.next_at(self._database.reader()) is None:

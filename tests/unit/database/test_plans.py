@@ -10,6 +10,7 @@ from orlop.database import (
     audit,
     blobs,
     garbage,
+    jobs,
     leases,
     manifests,
     outbox,
@@ -26,6 +27,7 @@ from orlop.database.engine import Database
 from orlop.domain.name import Tag
 from tests.unit.database.content import CALLER, NAME, digest, values
 
+JOB = jobs.Job(1, "", "", 1, "", 1, "")
 BLOB = garbage.Blob(1, digest(""), 0, 0, False, False)
 
 HOT: dict[str, Callable[[Connection], object]] = {
@@ -114,6 +116,14 @@ HOT: dict[str, Callable[[Connection], object]] = {
     "scrubbing.give_up": lambda c: scrubbing.give_up(c, digest(""), 1),
     "scrubbing.dangling_links": lambda c: scrubbing.dangling_links(c, NAME),
     "scrubbing.lacks_a_row": lambda c: scrubbing.lacks_a_row(c, NAME),
+    "jobs.enqueue": lambda c: jobs.enqueue(c, "layer", ""),
+    "jobs.claim": lambda c: jobs.claim(c, "", 1),
+    "jobs.renew": lambda c: jobs.renew(c, JOB, 1),
+    "jobs.finish": lambda c: jobs.finish(c, JOB),
+    "jobs.fail": lambda c: jobs.fail(c, JOB, "", retry_at=None),
+    "jobs.wake": lambda c: jobs.wake(c, digest("")),
+    "jobs.find": lambda c: jobs.find(c, "layer", ""),
+    "jobs.page_of_images": lambda c: jobs.page_of_images(c, 0, 10),
     "outbox.done": lambda c: outbox.done(c, [outbox.Entry(1, "", "", "")]),
 }
 
