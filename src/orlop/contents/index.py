@@ -88,7 +88,7 @@ class Index:
         if connection.in_transaction:
             yield connection
             return
-        with self._translated(connection):
+        with self.translating(connection):
             connection.execute("BEGIN")
             try:
                 yield connection
@@ -109,7 +109,7 @@ class Index:
 
     def transact(self, connection: sqlite3.Connection, unit: Callable[[sqlite3.Connection], T]) -> T:
         """`write` on a connection that `connect` gave."""
-        with self._translated(connection):
+        with self.translating(connection):
             connection.execute("BEGIN IMMEDIATE")
             try:
                 result = unit(connection)
@@ -197,7 +197,8 @@ class Index:
         return connection
 
     @contextlib.contextmanager
-    def _translated(self, connection: sqlite3.Connection) -> Iterator[None]:
+    def translating(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Tells of the database's failures in the registry's words, and makes a damaged file anew."""
         try:
             yield
         except sqlite3.DatabaseError as error:

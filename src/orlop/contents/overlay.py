@@ -1,71 +1,222 @@
-"""What one image holds: its layers over one another, found in their rows as it is asked for."""
+"""What one image holds: its layers over one another, found in their rows as it is asked for.
+
+Each directory is put together from the layers that say something of it, from the base up:
+
+- A whiteout takes away what lower layers have at its path; an opaque mark all that they have below it. Neither touches
+  what its own layer brings.
+- A directory over a directory keeps what is below; anything else over anything hides all of it.
+- A directory that a layer names only as part of longer paths (`implicit`) has no attributes to give.
+- Where such a directory lies over a symbolic link, what is in it goes where the link points to (`grafts.py`).
+"""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 
+from orlop.contents.grafts import Grafts, grafts_of
+from orlop.contents.history import history
+from orlop.contents.live import Live, Source, Whiteout, by_name
+from orlop.contents.node import Node, Seen, node_of
+from orlop.contents.rows import FULL, NOWHERE, Row, RowReader, implicit_directory
+from orlop.contents.schema import DIRECTORY, HARDLINK, KINDS, SYMLINK
+from orlop.domain.errors import FileUnknown, LinkLoop
 
-class Node(NamedTuple):
-    """One file, directory or the like of an image, as its layer has it."""
+__all__ = ["Node", "Overlay", "Seen"]
 
-    path: bytes
-    """Absolute."""
-    kind: str
-    """One of `schema.KINDS`."""
-    size: int
-    mode: int
-    uid: int
-    gid: int
-    mtime: int
-    digest: str | None
-    """Of the content, `sha256:…`."""
-    link: bytes | None
-    layer: int
-    """The place in the chain of the layer that brought it: 0 is the base."""
-    offset: int
-    """As in `Entry`."""
-    sparse: tuple[tuple[int, int], ...]
-
-
-class Seen(NamedTuple):
-    """What one layer brings, whether or not it is still there at the top."""
-
-    node: Node
-    gone: int | None
-    """The place in the chain of the layer that removed or replaced it; None where it is live."""
+LINKS = 40
+"""As many symbolic links on one way as Linux follows."""
+STEPS = 4096
+"""Names on one way, with those in links: each costs a look-up."""
 
 
 class Overlay:
-    """Paths are absolute, in bytes, without `.`, `..` and doubled slashes where no links are followed."""
+    """Paths are absolute and in bytes. Who reads more than one thing wants one snapshot for all (`Index.reading`)."""
 
-    def __init__(self, connection: sqlite3.Connection, layers: Sequence[int]) -> None:
-        """`layers`: their ids in the index, base first."""
+    def __init__(self, connection: sqlite3.Connection, layers: Sequence[int], grafts: Grafts | None = None) -> None:
+        """`layers`: their ids in the index, base first. `grafts`: only where they are just being looked for."""
         self.connection = connection
-        self.layers = list(layers)
+        self.layers = tuple(layers)
+        self.rows = RowReader(connection, self.layers)
+        self.grafts = grafts_of(connection, self.layers, self._place) if grafts is None else grafts
 
     def lookup(self, path: bytes) -> Node | None:
         """What is at that path; no links are followed."""
-        raise NotImplementedError
+        live = self._find(path)
+        return None if live is None else node_of(live.path, live.layer, live.row)
 
     def resolve(self, path: bytes) -> Node:
         """What is at that path when links are followed, as a process in the image would find it.
 
         `..` stops at the root. FileUnknown, LinkLoop (more than 40 links).
         """
-        raise NotImplementedError
+        live = self._resolve(path)
+        return node_of(live.path, live.layer, live.row)
 
     def children(self, path: bytes, after: bytes = b"", count: int | None = None) -> list[Node]:
         """Of a directory, in byte order of names, from the first name behind `after`. FileUnknown: it is none."""
-        raise NotImplementedError
+        found = [live for live in self.below(self._directory(path)) if by_name(live) > after]
+        found.sort(key=by_name)
+        return [node_of(live.path, live.layer, live.row) for live in found[:count]]
 
     def content(self, node: Node) -> Node:
-        """The node that has the bytes of `node`: of a hard link the file it is a link to. FileUnknown."""
-        raise NotImplementedError
+        """The node that has the bytes of `node`: of a hard link the file it is a link to, else itself. FileUnknown."""
+        if node.kind != KINDS[HARDLINK] or node.digest is not None:
+            return node
+        lower = Overlay(self.connection, self.layers[: node.layer])
+        live = lower._resolve(node.link or b"", last=False)
+        if live.is_directory:
+            raise FileUnknown
+        return lower.content(node_of(live.path, live.layer, live.row))
 
     def walk(self, path: bytes = b"/") -> Iterator[Node]:
-        """All below a directory, each before what is below it, in byte order of names."""
-        raise NotImplementedError
+        """All below a directory, each before what is below it, in byte order of names. FileUnknown: it is none."""
+        top = self._directory(path)
+        return (node_of(live.path, live.layer, live.row) for live in self.descend(top, by_name))
 
     def history(self) -> Iterator[Seen]:
-        """All but directories that any layer brings."""
-        raise NotImplementedError
+        """All but directories that any layer brings, in no order."""
+        return history(self, self._above())
+
+    def root(self) -> Live:
+        """`/`, also where no layer names it."""
+        live = self._one(self._above(), b"")
+        if live is None or not live.is_directory:
+            return Live(b"/", 0, implicit_directory(b"", NOWHERE), [])
+        return live
+
+    def _above(self) -> Live:
+        """What holds `/`, under an empty name."""
+        return Live(b"", 0, implicit_directory(b"", 0), [Source(layer, 0) for layer in range(len(self.layers))])
+
+    def below(self, directory: Live, columns: str = FULL) -> Iterable[Live]:
+        """What is directly in a directory, in no order."""
+        found: dict[bytes, Live] = {}
+        for layer, rows, whiteouts in self.said(directory, columns):
+            self._lay(found, directory.stem, layer, rows, whiteouts)
+        return found.values()
+
+    def said(self, directory: Live, columns: str) -> Iterator[tuple[int, list[Row], list[Whiteout]]]:
+        """What each layer says of a directory, lowest first."""
+        for layer, same in groupby(directory.sources, key=itemgetter(0)):
+            rows: list[Row] = []
+            whiteouts: list[Whiteout] = []
+            for _, path_id in same:
+                rows += self.rows.entries_in(layer, path_id, columns)
+                whiteouts += self.rows.whiteouts_in(layer, path_id)
+            if self.grafts:
+                rows += self.grafts.rows_in(directory.path, layer)
+            yield layer, rows, whiteouts
+
+    def descend(self, top: Live, key: Callable[[Live], bytes], columns: str = FULL) -> Iterator[Live]:
+        """All below a directory, each before what is below it; the children of each in the order of `key`."""
+        stack = [iter(sorted(self.below(top, columns), key=key))]
+        while stack:
+            live = next(stack[-1], None)
+            if live is None:
+                stack.pop()
+                continue
+            yield live
+            if live.is_directory:
+                stack.append(iter(sorted(self.below(live, columns), key=key)))
+
+    def _directory(self, path: bytes) -> Live:
+        found = self._find(path)
+        if found is None or not found.is_directory:
+            raise FileUnknown("the image has no such directory")
+        return found
+
+    def _find(self, path: bytes) -> Live | None:
+        live: Live | None = self.root()
+        for name in path.split(b"/"):
+            if name and live is not None:
+                live = self._one(live, name) if live.is_directory else None
+        return live
+
+    def _resolve(self, path: bytes, *, last: bool = True, make: bool = False) -> Live:
+        """`last`: a link at the very end is followed, too. `make`: what is not there is thought to be a directory."""
+        way = [self.root()]
+        names = path.split(b"/")[::-1]
+        links = steps = 0
+        while names:
+            name = names.pop()
+            steps += 1
+            if links > LINKS or steps > STEPS:
+                raise LinkLoop
+            here = way[-1]
+            if not here.is_directory:
+                raise FileUnknown
+            if name == b"..":
+                del way[max(1, len(way) - 1) :]
+            if name in (b"", b".", b".."):
+                continue
+            live = self._one(here, name)
+            if live is None and make:
+                live = Live(b"%b/%b" % (here.stem, name), 0, implicit_directory(name, NOWHERE), [])
+            if live is None:
+                raise FileUnknown
+            if live.row[1] != SYMLINK or not (last or any(names)):
+                way.append(live)
+                continue
+            links += 1
+            target: bytes = live.row[10] or b""
+            if not target:
+                raise FileUnknown
+            names += target.split(b"/")[::-1]
+            if target.startswith(b"/"):
+                del way[1:]
+        return way[-1]
+
+    def _place(self, layer: int, grafts: Grafts, path: bytes) -> bytes | None:
+        """See `grafts.Place`."""
+        lower = Overlay(self.connection, self.layers[:layer], grafts)
+        found = lower._find(path)
+        if found is None or found.row[1] != SYMLINK:
+            return None
+        try:
+            target = lower._resolve(path, make=True)
+        except FileUnknown:
+            return None
+        return target.path if target.is_directory else None
+
+    def _one(self, directory: Live, name: bytes) -> Live | None:
+        """`below` of one name."""
+        sources = directory.sources
+        rows: dict[int, list[Row]] = {}
+        whiteouts: dict[int, list[Whiteout]] = {}
+        for parent_id in {source.path_id for source in sources}:
+            path_id = self.rows.path_id(parent_id, name)
+            layers = [source.layer for source in sources if source.path_id == parent_id]
+            for layer, row in self.rows.entries_at(parent_id, path_id, name, layers):
+                rows.setdefault(layer, []).append(row)
+            for layer, opaque in self.rows.whiteouts_at(parent_id, path_id, layers):
+                whiteouts.setdefault(layer, []).append((name, opaque))
+        for layer, row in self.grafts.rows_at(directory.path, name):
+            if any(source.layer == layer for source in sources):
+                rows.setdefault(layer, []).append(row)
+        found: dict[bytes, Live] = {}
+        for layer in sorted(rows.keys() | whiteouts.keys()):
+            self._lay(found, directory.stem, layer, rows.get(layer, []), whiteouts.get(layer, []))
+        return found.get(name)
+
+    def _lay(
+        self, found: dict[bytes, Live], stem: bytes, layer: int, rows: list[Row], whiteouts: list[Whiteout]
+    ) -> None:
+        """Lays what one layer says of a directory over what the lower ones made of it."""
+        for name, opaque in whiteouts:
+            if not opaque:
+                found.pop(name, None)
+            elif name in found:
+                found[name].sources = []
+        for row in rows:
+            path_id, kind, implicit, name = row[:4]
+            if kind != DIRECTORY:
+                found[name] = Live(b"%b/%b" % (stem, name), layer, row, [])
+                continue
+            under = found.get(name)
+            if under is not None and under.row[1] == DIRECTORY:
+                under.sources.append(Source(layer, path_id))
+                if not implicit:
+                    under.layer, under.row = layer, row
+            elif under is None or not implicit or not self.grafts.is_moved(layer, path_id):
+                found[name] = Live(b"%b/%b" % (stem, name), layer, row, [Source(layer, path_id)])

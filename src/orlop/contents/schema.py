@@ -59,6 +59,7 @@ CREATE TABLE entries (
 CREATE INDEX entries_by_path ON entries (path_id, layer_id);
 CREATE INDEX entries_by_digest ON entries (digest) WHERE digest IS NOT NULL;
 CREATE INDEX entries_implicit ON entries (layer_id, path_id) WHERE implicit;
+CREATE INDEX entries_links ON entries (path_id, layer_id) WHERE kind = 2;
 
 CREATE TABLE whiteouts (
     layer_id INTEGER NOT NULL,
@@ -83,6 +84,7 @@ CREATE TABLE packages (
 CREATE INDEX packages_by_name ON packages (replace(replace(lower(name), '_', '-'), '.', '-'));
 CREATE INDEX packages_by_source ON packages (replace(replace(lower(source), '_', '-'), '.', '-'));
 CREATE INDEX packages_by_layer ON packages (layer_id, path_id);
+CREATE INDEX packages_by_path ON packages (path_id);
 
 CREATE TABLE chains (
     id INTEGER PRIMARY KEY,

@@ -1,0 +1,50 @@
+"""What stands at one path while layers are laid over one another."""
+
+from typing import NamedTuple
+
+from orlop.contents.rows import Row
+from orlop.contents.schema import DIRECTORY
+
+Whiteout = tuple[bytes, int]
+"""A name, and whether only what is below it goes."""
+
+
+class Source(NamedTuple):
+    """A layer that says something of what a directory holds."""
+
+    layer: int
+    """Its place in the chain."""
+    path_id: int
+    """Under which path it does so."""
+
+
+class Live:
+    """What is at one path; of a directory also the layers that say what is in it, lowest first."""
+
+    __slots__ = ("layer", "path", "row", "sources")
+
+    def __init__(self, path: bytes, layer: int, row: Row, sources: list[Source]) -> None:
+        self.path = path
+        self.layer = layer
+        self.row = row
+        self.sources = sources
+
+    @property
+    def is_directory(self) -> bool:
+        return bool(self.row[1] == DIRECTORY)
+
+    @property
+    def stem(self) -> bytes:
+        """Its path as the beginning of longer ones: empty for `/`, and for what holds that."""
+        return b"" if self.path == b"/" else self.path
+
+
+def by_name(live: Live) -> bytes:
+    name: bytes = live.row[3]
+    return name
+
+
+def by_path(live: Live) -> bytes:
+    """In this order the full paths of all but directories stand in byte order: `/a-b` before `/a/b`."""
+    name: bytes = live.row[3]
+    return name + b"/" if live.row[1] == DIRECTORY else name

@@ -1,0 +1,91 @@
+"""The rows of a few layers, directory by directory, as `overlay.py` puts them together."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from orlop.contents.schema import DIRECTORY
+
+Row = tuple[Any, ...]
+"""path_id, kind, implicit, name; of FULL also size, mode, uid, gid, mtime, digest, link, offset, sparse."""
+
+LEAN = "e.path_id, e.kind, e.implicit, n.name"
+FULL = f"{LEAN}, e.size, e.mode, e.uid, e.gid, e.mtime, e.digest, e.link, e.offset, e.sparse"
+
+NOWHERE = -1
+"""No path has this id."""
+
+_JOINED = "CROSS JOIN paths p ON p.id = {0}.path_id CROSS JOIN names n ON n.id = p.name_id"
+
+
+class RowReader:
+    """Layers are named by their places in the chain."""
+
+    def __init__(self, connection: sqlite3.Connection, layers: Sequence[int]) -> None:
+        """`layers`: their ids, base first."""
+        self._connection = connection
+        self._layers = layers
+        # Most layers have no whiteouts, and need not be asked about each directory.
+        self._with_whiteouts = {
+            layer
+            for (layer,) in connection.execute(
+                "SELECT value FROM json_each(?) WHERE EXISTS (SELECT 1 FROM whiteouts WHERE layer_id = value)",
+                (json.dumps(list(layers)),),
+            )
+        }
+
+    def entries_in(self, layer: int, parent_id: int, columns: str) -> list[Row]:
+        """All that the layer has in a directory."""
+        return self._connection.execute(
+            f"SELECT {columns} FROM entries e {_JOINED.format('e')} WHERE e.layer_id = ? AND e.parent_id = ?",
+            (self._layers[layer], parent_id),
+        ).fetchall()
+
+    def whiteouts_in(self, layer: int, parent_id: int) -> list[tuple[bytes, int]]:
+        """All that the layer takes away in a directory: names, and whether it is only what is below."""
+        if self._layers[layer] not in self._with_whiteouts:
+            return []
+        return self._connection.execute(
+            f"SELECT n.name, w.opaque FROM whiteouts w {_JOINED.format('w')} WHERE w.layer_id = ? AND w.parent_id = ?",
+            (self._layers[layer], parent_id),
+        ).fetchall()
+
+    def path_id(self, parent_id: int, name: bytes) -> int:
+        """NOWHERE where no layer has it."""
+        found = self._connection.execute(
+            "SELECT p.id FROM names n CROSS JOIN paths p ON p.parent = ? AND p.name_id = n.id WHERE n.name = ?",
+            (parent_id, name),
+        ).fetchone()
+        return found[0] if found else NOWHERE
+
+    def entries_at(self, parent_id: int, path_id: int, name: bytes, layers: Sequence[int]) -> Iterator[tuple[int, Row]]:
+        """What each of the layers has at one path: FULL rows."""
+        columns = FULL.replace("n.name", "?")
+        by_id = {self._layers[layer]: layer for layer in layers}
+        for layer, *row in self._connection.execute(
+            f"SELECT e.layer_id, {columns} FROM entries e"
+            f" WHERE e.layer_id IN ({_marks(by_id)}) AND e.parent_id = ? AND e.path_id = ?",
+            (name, *by_id, parent_id, path_id),
+        ):
+            yield by_id[layer], tuple(row)
+
+    def whiteouts_at(self, parent_id: int, path_id: int, layers: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Which of the layers take away what is at one path, and whether it is only what is below."""
+        by_id = {self._layers[layer]: layer for layer in layers if self._layers[layer] in self._with_whiteouts}
+        if by_id:
+            for layer, opaque in self._connection.execute(
+                f"SELECT layer_id, opaque FROM whiteouts WHERE layer_id IN ({_marks(by_id)})"
+                " AND parent_id = ? AND path_id = ?",
+                (*by_id, parent_id, path_id),
+            ):
+                yield by_id[layer], opaque
+
+
+def implicit_directory(name: bytes, path_id: int) -> Row:
+    """As if a layer named it only as part of longer paths."""
+    return (path_id, DIRECTORY, 1, name, 0, 0o755, 0, 0, 0, None, None, -1, None)
+
+
+def _marks(values: dict[int, int]) -> str:
+    return ",".join("?" * len(values))

@@ -1,0 +1,172 @@
+"""One layer as unpacking it alone, in its order, would leave it: in tables, so that it may be of any size.
+
+The last of two entries at one path wins. What replaces a directory takes away what the layer had below it. A symbolic
+link on the way to a path is followed where this layer has brought it before. A hard link has the content that its
+target had at that moment, or none where this layer has no such file: a lower one may have it then.
+"""
+
+import json
+import sqlite3
+from typing import Any
+
+from orlop.contents.entry import Entry
+from orlop.contents.schema import DIRECTORY, FILE, HARDLINK, KINDS, SYMLINK
+from orlop.domain.errors import LayerInvalid
+
+STAGED_COLUMNS = "kind, implicit, size, mode, uid, gid, mtime, digest, link, offset, sparse"
+
+# A key is a path with zeros for slashes, so that all below a directory stands directly behind it: `/` is empty.
+_TABLES = f"""
+CREATE TABLE staged.rows (key BLOB PRIMARY KEY, {STAGED_COLUMNS}) WITHOUT ROWID;
+CREATE TABLE staged.whiteouts (key BLOB, opaque, PRIMARY KEY (key, opaque)) WITHOUT ROWID;
+"""
+_INSERT = f"REPLACE INTO staged.rows (key, {STAGED_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_CONTENT = "SELECT kind, size, digest, link, offset, sparse FROM staged.rows WHERE key = ?"
+
+_IMPLICIT = (DIRECTORY, 1, 0, 0o755, 0, 0, 0, None, None, -1, None)
+_KIND = {kind: number for number, kind in enumerate(KINDS)}
+_LINKS = 40
+_REMEMBERED = 4 << 20
+"""Bytes of the paths of directories that are remembered to be there."""
+_STEPS = 5_000_000
+"""Directories and links that are looked up on the way to all paths together."""
+_IMPLICIT_PATHS = 256 << 20
+"""Bytes of all paths of implicit directories: few entries can name very many of them."""
+
+
+def key_of(path: bytes) -> bytes:
+    return b"" if path == b"/" else path.replace(b"/", b"\0")
+
+
+class Staging:
+    """On a connection that has an empty database attached as `staged`, which is its own."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._folders: dict[bytes, bytes] = {}
+        self._remembered = self._implicit = self._steps = 0
+        connection.executescript(_TABLES)
+
+    def add(self, entry: Entry) -> None:
+        if entry.role == "":
+            self._put(key_of(entry.raw_path), entry)
+        elif entry.role in ("whiteout", "opaque"):
+            self._take_away(key_of(entry.target), entry.role == "opaque")
+
+    def _put(self, key: bytes, entry: Entry) -> None:
+        key = self._placed(key)
+        kind = _KIND[entry.type]
+        content: tuple[Any, ...] = (
+            entry.size,
+            _raw_digest(entry),
+            entry.raw_link or None,
+            entry.offset,
+            _sparse(entry),
+        )
+        if kind == HARDLINK:
+            target = self._placed(key_of(entry.raw_link), make=False)
+            if target == key:
+                return
+            kind, content = self._linked(target, content)
+        self._make_room(key, kind)
+        size, digest, link, offset, sparse = content
+        self._connection.execute(
+            _INSERT, (key, kind, 0, size, entry.mode, entry.uid, entry.gid, entry.mtime, digest, link, offset, sparse)
+        )
+
+    def _linked(self, target: bytes, content: tuple[Any, ...]) -> tuple[int, tuple[Any, ...]]:
+        """Kind and content of a hard link."""
+        found = self._connection.execute(_CONTENT, (target,)).fetchone()
+        if found is None or found[0] == DIRECTORY:
+            return HARDLINK, content
+        kind, size, digest, link, offset, sparse = found
+        if kind == FILE:
+            return HARDLINK, (size, digest, content[2], offset, sparse)
+        return kind, (size, digest, link, offset, sparse)
+
+    def _take_away(self, key: bytes, opaque: bool) -> None:
+        # Whoever unpacks it makes the mark's directory first.
+        key = self._folder(key) if opaque else self._placed(key)
+        self._connection.execute("INSERT OR IGNORE INTO staged.whiteouts (key, opaque) VALUES (?, ?)", (key, opaque))
+
+    def _make_room(self, key: bytes, kind: int) -> None:
+        """Before something comes to `key`."""
+        found = self._connection.execute("SELECT kind FROM staged.rows WHERE key = ?", (key,)).fetchone()
+        if found is None or found[0] == kind == DIRECTORY:
+            return
+        if found[0] in (DIRECTORY, SYMLINK):
+            self._forget()
+        if found[0] == DIRECTORY:
+            self._connection.execute("DELETE FROM staged.rows WHERE key > ? AND key < ?", (key + b"\0", key + b"\1"))
+
+    def _placed(self, key: bytes, *, make: bool = True) -> bytes:
+        """Where something goes that is named so, its directory made if need be."""
+        if not key:
+            return key
+        folder, _, name = key.rpartition(b"\0")
+        return b"%b\0%b" % (self._folder(folder, make=make), name)
+
+    def _folder(self, key: bytes, *, make: bool = True) -> bytes:
+        """Where a directory is that is named so: links on the way are followed."""
+        known, names = self._known_part(key)
+        place, links = self._folders[known], 0
+        while names:
+            self._count_step()
+            name = names.pop()
+            if name in (b"", b".", b".."):
+                place = place.rpartition(b"\0")[0] if name == b".." else place
+                continue
+            parent, place = place, b"%b\0%b" % (place, name)
+            found = self._connection.execute("SELECT kind, link FROM staged.rows WHERE key = ?", (place,)).fetchone()
+            if found is not None and found[0] == SYMLINK and found[1] and links < _LINKS:
+                links += 1
+                names += found[1].split(b"/")[::-1]
+                place = b"" if found[1].startswith(b"/") else parent
+            elif make and (found is None or found[0] != DIRECTORY):
+                self._make_implicit(place)
+            if make and not links:
+                self._remember(place, place)
+        if make:
+            self._remember(key, place)
+        return place
+
+    def _known_part(self, key: bytes) -> tuple[bytes, list[bytes]]:
+        """The longest part of a path that is remembered, and the names behind it, last first."""
+        if b"" not in self._folders:
+            self._make_implicit(b"")
+            self._remember(b"", b"")
+        names = []
+        while key not in self._folders:
+            key, _, name = key.rpartition(b"\0")
+            names.append(name)
+        return key, names
+
+    def _make_implicit(self, place: bytes) -> None:
+        self._implicit += len(place)
+        if self._implicit > _IMPLICIT_PATHS:
+            raise LayerInvalid("the layer has too many paths through directories that it does not have")
+        self._make_room(place, DIRECTORY)
+        self._connection.execute(_INSERT, (place, *_IMPLICIT))
+
+    def _count_step(self) -> None:
+        self._steps += 1
+        if self._steps > _STEPS:
+            raise LayerInvalid("the layer has too many paths through too many directories or links")
+
+    def _remember(self, key: bytes, place: bytes) -> None:
+        self._remembered += len(key)
+        if self._remembered > _REMEMBERED:
+            self._forget()
+        self._folders[key] = place
+
+    def _forget(self) -> None:
+        self._remembered = 0
+        self._folders = {b"": b""}
+
+
+def _raw_digest(entry: Entry) -> bytes | None:
+    return bytes.fromhex(entry.digest.removeprefix("sha256:")) if entry.digest else None
+
+
+def _sparse(entry: Entry) -> str | None:
+    return json.dumps(entry.sparse, separators=(",", ":")) if entry.sparse else None
