@@ -45,6 +45,7 @@ from orlop.storage.metered import MeteredStorage
 
 if TYPE_CHECKING:
     from orlop.auth.access import Access
+    from orlop.contents.v1_documents import V1Documents
     from orlop.domain.caller import Caller
     from orlop.maintenance.imports.docker_registry_v1 import DockerRegistryV1
 
@@ -94,6 +95,7 @@ class App:
         self.status = Status(storage, database, self.room)
         self.pulls = Pulls(database)
         self.v1 = V1(self.content, self.names, self.uploads, self.manifests, lease=lease, platform=settings.v1.platform)
+        self.v1_documents = _v1_documents(self.content, index)
         self.clock = Clock(database, lease)
         self.collection = _collection(settings, self.content, self.names, self.uploads, self.clock)
         self.reasons = Reasons(database, settings.retention)
@@ -129,6 +131,18 @@ def open_app(settings: Settings) -> Iterator[App]:
             app.clock.now()  # seen before the first promise is made, so that a clock that is set later is noticed
         yield app
         _catch_up(app)
+
+
+def _v1_documents(content: Content, index: Index | None) -> "V1Documents | None":
+    """What v1 tells of the files of images; None where nobody looks into them."""
+    if index is None:
+        return None
+    # Loaded only where it is needed.
+    from orlop.contents.documents import Documents
+    from orlop.contents.v1_documents import V1Documents
+
+    storage, database = content.storage, content.database
+    return V1Documents(storage, database, index, Documents(storage, database, index, content.read))
 
 
 @contextlib.contextmanager

@@ -129,6 +129,8 @@ def _pushed(connection: Connection, name: RepositoryName, image_id: str) -> Chai
 def _steps(read: Read, found: Found) -> list[tuple[str, Digest | None]]:
     try:
         manifest = parse_manifest(read(Digest(found.digest)), found.media_type)
+        if any(layer.foreign for layer in manifest.layers):
+            return []  # they are kept elsewhere, and nobody reads them
         config = read(manifest.config.digest) if manifest.config is not None else b""
         return [(step, layer.digest if layer is not None else None) for step, layer in ids(manifest, config)]
     except OrlopError:

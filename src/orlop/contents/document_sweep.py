@@ -32,6 +32,7 @@ class DocumentSweep:
 
         Chains that were written after `before` (seconds since 1970) stay: their links may be on the way.
         """
+        self._known = ("", {})
         yield from self._images()
         yield from self._folders()
         yield from self._chains(before)

@@ -91,25 +91,27 @@ class Documents:
     def _make(self, layers: Sequence[LayerState], chain: Chain) -> str:
         """Makes the documents of the chain, unless they are there; its id."""
         wanted = _id_of(layers, chain)
-        if self._is_made(wanted):
-            return wanted
-        trie_path, diffs_path = self._objects(wanted)
         if chain.adds_nothing and layers:
             # The files are those of the layers, which have a chain id of their own.
             below = self._make(layers, chain._replace(adds_nothing=False))
-            self._storage.link(self._objects(below)[0], trie_path)
-            self._storage.put_content(diffs_path, NOTHING_CHANGED)
-            files = self._files(below)
-        else:
+            if not self._is_made(wanted):
+                trie_path, diffs_path = self._objects(wanted)
+                self._storage.link(self._objects(below)[0], trie_path)
+                self._storage.put_content(diffs_path, NOTHING_CHANGED)
+                self._note(wanted, chain, self._files(below) or 0)
+        elif not self._is_made(wanted):
             with self._index.reading() as connection:
                 trie, diffs, files = documents(connection, [layer.id for layer in layers])
-            for error in self._storage.put_contents([(trie_path, trie), (diffs_path, diffs)]):
+            for error in self._storage.put_contents(list(zip(self._objects(wanted), (trie, diffs), strict=True))):
                 if error is not None:
                     raise error
+            self._note(wanted, chain, files)
+        return wanted
+
+    def _note(self, wanted: str, chain: Chain, files: int) -> None:
         digests = msgspec.json.encode(list(map(str, chain.layers))).decode()
         row = (wanted, digests, files, int(time.time() * 1000))
         self._index.write(lambda connection: _note_chain(connection, row))
-        return wanted
 
     def _is_made(self, chain: str) -> bool:
         return self._files(chain) is not None and all(map(self._storage.exists, self._objects(chain)))
@@ -132,7 +134,7 @@ def _id_of(layers: Sequence[LayerState], chain: Chain) -> str:
     return chain_id([str(layer.diff_id) for layer in layers] + own)
 
 
-def _note_chain(connection: sqlite3.Connection, row: tuple[str, str, int | None, int]) -> None:
+def _note_chain(connection: sqlite3.Connection, row: tuple[str, str, int, int]) -> None:
     connection.execute("INSERT OR REPLACE INTO chains (chain_id, layers, files, made_at) VALUES (?, ?, ?, ?)", row)
 
 

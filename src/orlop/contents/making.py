@@ -3,11 +3,12 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
 from orlop.contents import sandbox, toc
+from orlop.contents.chains import Chain
 from orlop.contents.documents import Documents
 from orlop.contents.index import Index
 from orlop.contents.layers import layer_state, mark_unindexable
@@ -77,14 +78,22 @@ class Making:
         except (BlobUnknown, ManifestInvalid):
             return None
         # What is kept elsewhere nobody reads.
-        layers = dict.fromkeys(layer.digest for layer in manifest.layers if not layer.foreign)
-        reader = self._index.reader()
-        missing = [layer for layer in layers if layer_state(reader, layer) is None]
-        return missing if all(self._held(layer) is not None for layer in missing) else None
+        return self._unknown(layer.digest for layer in manifest.layers if not layer.foreign)
+
+    def missing_of_v1(self, name: RepositoryName, image_id: str) -> list[Digest] | None:
+        """`missing` for an image that v1 shows, pushed over whichever API."""
+        chain = self._documents.of_image(name, image_id)
+        return None if chain is None else self._unknown(chain.layers)
 
     def image(self, name: RepositoryName, digest: Digest) -> Made:
         """Makes the documents of an image whose layers are known. ContentsPending: one of them is not any more."""
-        chain = self._documents.of_manifest(name, digest)
+        return self._published(self._documents.of_manifest(name, digest))
+
+    def v1_image(self, name: RepositoryName, image_id: str) -> Made:
+        """`image` for one that v1 shows, pushed over whichever API."""
+        return self._published(self._documents.of_image(name, image_id))
+
+    def _published(self, chain: Chain | None) -> Made:
         if chain is None:
             return "gone"
         try:
@@ -93,6 +102,11 @@ class Making:
         except ContentsUnindexable:
             return "unindexable"
         return "ready"
+
+    def _unknown(self, layers: Iterable[Digest]) -> list[Digest] | None:
+        reader = self._index.reader()
+        missing = [layer for layer in dict.fromkeys(layers) if layer_state(reader, layer) is None]
+        return missing if all(self._held(layer) is not None for layer in missing) else None
 
     def forget(self, digest: Digest) -> None:
         """Has the layer read again when it is asked for next."""

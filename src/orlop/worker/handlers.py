@@ -27,6 +27,10 @@ class Making(Protocol):
 
     def image(self, name: RepositoryName, digest: Digest) -> What: ...
 
+    def missing_of_v1(self, name: RepositoryName, image_id: str) -> list[Digest] | None: ...
+
+    def v1_image(self, name: RepositoryName, image_id: str) -> What: ...
+
     def stop(self) -> None: ...
 
 
@@ -36,6 +40,7 @@ class Handlers:
         self._making = making
         self._kinds: Mapping[str, Callable[[Job], Outcome]] = {
             "image": self._image,
+            "v1-image": self._v1_image,
             "layer": self._layer,
             "index-all": self._index_all,
         }
@@ -67,7 +72,21 @@ class Handlers:
         except ContentsPending:  # a layer was forgotten in between
             return Outcome("put off", pause=SOON)
 
-    def _waiting(self, job: Job, missing: list[Digest]) -> Outcome:
+    def _v1_image(self, job: Job) -> Outcome:
+        """Somebody waits for the answer: it looks for its layers again and again."""
+        repository, _, image_id = job.subject.rpartition(" ")
+        name = RepositoryName(repository)
+        missing = self._making.missing_of_v1(name, image_id)
+        if missing is None:
+            return Outcome("gone")
+        if missing:
+            return self._waiting(job, missing, SOON)
+        try:
+            return Outcome(self._making.v1_image(name, image_id))
+        except ContentsPending:  # a layer was forgotten in between
+            return Outcome("put off", pause=SOON)
+
+    def _waiting(self, job: Job, missing: list[Digest], pause: int = LAYERS) -> Outcome:
         """For its layers; unless one of them is given up, or gone, since the image was last asked for."""
         reader = self._database.reader()
         if job.error:
@@ -77,7 +96,7 @@ class Handlers:
                     return Outcome("failed", f"layer {layer}: {record.error}")
         count = len(missing)
         told = f"waits for {count} layer{'' if count == 1 else 's'}"
-        return Outcome("put off", told, LAYERS, tuple(map(str, missing)))
+        return Outcome("put off", told, pause, tuple(map(str, missing)))
 
     def _index_all(self, job: Job) -> Outcome:
         return Outcome("ready", then=_ask_for_more)

@@ -25,6 +25,7 @@ STATUSES: dict[type[OrlopError], int] = {
     errors.UploadInvalid: 400,
     errors.ManifestInvalid: 400,
     errors.ManifestBlobUnknown: 400,
+    errors.ContentsUnindexable: 400,
     errors.ImageUnknown: 404,
     errors.BlobUnknown: 404,
     errors.UploadUnknown: 404,

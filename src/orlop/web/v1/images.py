@@ -1,13 +1,17 @@
 """`/v1/images/<id>/…`: what an image is made of, and its push."""
 
 import hashlib
+import os
 import re
+from typing import Literal
 
-from orlop.domain.errors import ImageUnknown, OrlopError, RangeUnsatisfiable
+from orlop.domain.digest import Digest
+from orlop.domain.errors import ContentsPending, ImageUnknown, OrlopError, RangeUnsatisfiable
 from orlop.domain.v1.checksums import Checksum
 from orlop.domain.v1.ids import ImageId
+from orlop.registry.content import SMALL
 from orlop.registry.v1.reading import View
-from orlop.web.answers import Answer
+from orlop.web.answers import Answer, Sent, may_reuse
 from orlop.web.blob_answers import send_blob
 from orlop.web.conditions import is_known
 from orlop.web.edge import accept_body, content_length
@@ -62,10 +66,14 @@ async def get_layer(call: Call) -> Answer:
     )
 
 
-async def get_contents(call: Call) -> Answer:
-    """`files` and `diff`: what a client takes for "not computed yet"."""
-    await _view(call)
-    return Answer(200, [("Content-Type", "application/json"), ("Cache-Control", "no-cache")], b"")
+async def get_files(call: Call) -> Answer:
+    """What is in the image's own layer."""
+    return await _contents(call, "files")
+
+
+async def get_diff(call: Call) -> Answer:
+    """What the image's own layer changes in its parent."""
+    return await _contents(call, "diff")
 
 
 async def put_json(call: Call) -> Answer:
@@ -125,6 +133,30 @@ async def _view(call: Call) -> View:
     if not call.name or (call.is_private and call.is_public):
         raise ImageUnknown
     return await call.edge.call(call.edge.app.v1.reading.find, call.caller, call.name, _id(call))
+
+
+async def _contents(call: Call, part: Literal["files", "diff"]) -> Answer:
+    view = await _view(call)
+    headers = [("Content-Type", "application/json"), *PLAIN]
+    documents = call.edge.app.v1_documents
+    if documents is None:
+        return Answer(200, headers)
+    try:
+        manifest = Digest(view.manifest) if view.manifest is not None else None
+        file = await call.edge.look_inside(lambda: documents.open(part, call.name, view.id, manifest))
+    except ContentsPending:
+        return Answer(200, headers)  # what a client takes for "not computed yet"
+    with file:
+        size = os.fstat(file.fileno()).st_size
+        if call.request.method == "HEAD":
+            return Answer(200, headers, size=size)
+        if size <= SMALL:
+            file.seek(0)
+            return Answer(200, headers, file.read())
+        answer = Sent(200, headers, size=size)
+        answer.keep_alive = may_reuse(call.request)
+        await call.edge.transfer.send_file(call.request, answer.head(call.request), file.fileno(), 0, size)
+        return answer
 
 
 def _id(call: Call) -> ImageId:

@@ -26,8 +26,8 @@ IMAGES: dict[str, dict[str, Handler]] = {
     "layer": {"GET": images.get_layer, "PUT": images.put_layer},
     "checksum": {"PUT": images.put_checksum},
     "ancestry": {"GET": images.get_ancestry},
-    "files": {"GET": images.get_contents},
-    "diff": {"GET": images.get_contents},
+    "files": {"GET": images.get_files},
+    "diff": {"GET": images.get_diff},
 }
 OF_PRIVATE_IMAGES: dict[str, dict[str, Handler]] = {
     part: {"GET": IMAGES[part]["GET"]} for part in ("json", "layer", "files")
