@@ -1,5 +1,7 @@
 """The extended headers of POSIX (pax Interchange Format): records `length key=value`, each with a line feed."""
 
+from collections.abc import Iterator
+
 from orlop.domain.errors import LayerInvalid
 
 _INT64 = 1 << 63
@@ -7,7 +9,11 @@ _INT64 = 1 << 63
 
 def parse_records(content: bytes) -> dict[bytes, bytes]:
     """The records of one extended header, the last of each key, else LayerInvalid."""
-    records: dict[bytes, bytes] = {}
+    return dict(records(content))
+
+
+def records(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """All of them, in their order."""
     at = 0
     while at < len(content):
         # A length has few digits: a search to the end for each record would make many records slow.
@@ -20,9 +26,8 @@ def parse_records(content: bytes) -> dict[bytes, bytes]:
         key, equals, value = content[space + 1 : end - 1].partition(b"=")
         if not key or not equals:
             raise LayerInvalid("the archive is damaged: a record of an extended header has no key")
-        records[key] = value
+        yield key, value
         at = end
-    return records
 
 
 def parse_integer(value: bytes) -> int:

@@ -11,14 +11,15 @@ are made with it: fields stay as they stand in the archive; a global header is a
 numbers, other members have none; links, devices, folders and pipes have no content whatever size they claim.
 """
 
-import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple, NoReturn
 
+from orlop.domain import tar
 from orlop.domain.errors import LayerInvalid
 from orlop.domain.pax import parse_integer, parse_records, parse_seconds
+from orlop.domain.pieces import Pieces
+from orlop.domain.tar import BLOCK, number, text
 
-BLOCK = 512
 MAX_HEADERS = 2_000_000
 MAX_EXTENSION = 1 << 20
 MAX_EXTENSIONS = 8
@@ -26,11 +27,6 @@ MAX_EXTENSIONS = 8
 MAX_EXTENSION_BYTES = 256 << 20
 """For all members together."""
 
-_ZEROS = bytes(BLOCK)
-_FIELDS = struct.Struct("100s8s8s8s12s12s8s1s100s8s32s32s8s8s155s12s")
-_WITHOUT_CONTENT = frozenset((b"1", b"2", b"3", b"4", b"5", b"6"))
-_DEVICES = frozenset((b"3", b"4"))
-_LOW = bytes(range(128))
 _XATTR = b"SCHILY.xattr."
 
 
@@ -62,7 +58,7 @@ class Archive:
     """
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._source = _Source(pieces)
+        self._source = Pieces(pieces)
         self._left = 0  # of the content of the member that was given last
         self._padding = 0
         self._headers = 0
@@ -101,7 +97,7 @@ class Archive:
         raise LayerInvalid(f"a member of the archive has more than {MAX_EXTENSIONS} extended headers")
 
     def _begin(self, member: Member) -> Member:
-        self._left = 0 if member.typeflag in _WITHOUT_CONTENT else member.size
+        self._left = 0 if member.typeflag in tar.WITHOUT_CONTENT else member.size
         self._padding = -self._left % BLOCK
         return member
 
@@ -111,17 +107,9 @@ class Archive:
             pass
         self._source.exactly(self._padding)  # that of the last member may be left out
         self._padding = 0
-        block = self._source.exactly(BLOCK)
-        if block == _ZEROS:
-            # The end is two blocks of zeros. Some programs write one, and nothing behind it.
-            if self._source.exactly(BLOCK) not in (_ZEROS, b""):
-                raise LayerInvalid("the archive is damaged: a block of zeros in its midst")
-            self._source.drain()
+        block = tar.next_header(self._source)
+        if block is None:
             return None
-        if not block:
-            return None
-        if len(block) < BLOCK:
-            raise LayerInvalid("the archive is cut short: a header does not end")
         self._headers += 1
         if self._headers > MAX_HEADERS:
             raise LayerInvalid(f"the archive has more than {MAX_HEADERS} headers")
@@ -131,75 +119,31 @@ class Archive:
         self._extension_bytes += size
         if size > MAX_EXTENSION or self._extension_bytes > MAX_EXTENSION_BYTES:
             raise LayerInvalid("the archive has extended headers that are too large")
-        content = self._source.exactly(size)
-        if len(content) < size:
-            raise LayerInvalid("the archive is cut short: an extended header does not end")
+        content = tar.extension(self._source, size)
         self._padding = -size % BLOCK
         return content
 
 
-class _Source:
-    """Pieces of any size, cut as they are asked for."""
-
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
-        self._piece = memoryview(b"")
-        self._at = 0
-
-    def portion(self, most: int) -> memoryview:
-        """From one byte to `most`; none at the end."""
-        while self._at == len(self._piece):
-            piece = next(self._pieces, None)
-            if piece is None:
-                return memoryview(b"")
-            self._piece, self._at = memoryview(piece), 0
-        portion = self._piece[self._at : self._at + most]
-        self._at += len(portion)
-        return portion
-
-    def exactly(self, size: int) -> bytes:
-        """`size` bytes; fewer at the end only."""
-        portion = self.portion(size) if size else memoryview(b"")
-        if len(portion) == size or not portion:
-            return bytes(portion)
-        parts = bytearray(portion)
-        while len(parts) < size and (portion := self.portion(size - len(parts))):
-            parts += portion
-        return bytes(parts)
-
-    def drain(self) -> None:
-        self._at = len(self._piece)
-        for _ in self._pieces:
-            pass
-
-
 def _parse(block: bytes) -> Member:
     (name, mode, uid, gid, size, mtime, checksum, typeflag, linkname, magic, uname, gname, major, minor, prefix, _) = (
-        _FIELDS.unpack(block)
+        tar.FIELDS.unpack(block)
     )
-    told, unsigned = _number(checksum), _unsigned_sum(block)
-    if told != unsigned and told != unsigned - _signs(block):
-        raise LayerInvalid("the layer is no tar archive, or is damaged: the checksum of a header does not match")
-    name = _text(name)
-    ustar = magic[:6] == b"ustar\0"
-    extended = ustar or magic == b"ustar  \0"
-    # GNU's own format has times where ustar has the prefix, and star has times behind a shorter one.
-    if ustar and (prefix := _text(prefix[:131] if block[508:] == b"tar\0" else prefix)):
-        name = prefix + b"/" + name
-    device = extended and typeflag in _DEVICES
+    tar.check(block, checksum)
+    extended = magic[:6] == tar.USTAR or magic == tar.GNU
+    device = extended and typeflag in tar.DEVICES
     member = Member(
-        name=name,
-        mode=_number(mode),
-        uid=_number(uid),
-        gid=_number(gid),
-        size=_number(size),
-        mtime=_number(mtime),
+        name=tar.named(name, magic, prefix, block),
+        mode=number(mode),
+        uid=number(uid),
+        gid=number(gid),
+        size=number(size),
+        mtime=number(mtime),
         typeflag=typeflag,
-        linkname=_text(linkname),
-        uname=_text(uname) if extended else b"",
-        gname=_text(gname) if extended else b"",
-        devmajor=_number(major) if device else 0,
-        devminor=_number(minor) if device else 0,
+        linkname=text(linkname),
+        uname=text(uname) if extended else b"",
+        gname=text(gname) if extended else b"",
+        devmajor=number(major) if device else 0,
+        devminor=number(minor) if device else 0,
         xattrs={},
     )
     return _checked(member)
@@ -246,36 +190,3 @@ def _checked(member: Member) -> Member:
 def _refuse_sparse() -> NoReturn:
     # Clients of v1 write none, and a header can claim exabytes of zeros that a sum would have to go through.
     raise LayerInvalid("the archive has sparse members, which are not supported")
-
-
-def _text(field: bytes) -> bytes:
-    return field.partition(b"\0")[0]
-
-
-def _number(field: bytes) -> int:
-    """A number in octal digits, or in binary with the first bit set (GNU, star), where it may be below zero."""
-    if field[0] & 0x80:
-        bits = 8 * len(field) - 1
-        value = int.from_bytes(field) & ((1 << bits) - 1)
-        if field[0] & 0x40:
-            value -= 1 << bits
-        if not -(1 << 63) <= value < 1 << 63:
-            raise LayerInvalid("the archive is damaged: a number in a header is out of range")
-        return value
-    digits = _text(field.strip(b" \0"))
-    if not digits:
-        return 0
-    # int() alone would take signs and underscores.
-    if not digits.isdigit() or b"8" in digits or b"9" in digits:
-        raise LayerInvalid("the archive is damaged: a number in a header is none")
-    return int(digits, 8)
-
-
-def _unsigned_sum(block: bytes) -> int:
-    """Over the header, with its checksum's field as spaces."""
-    return sum(block) - sum(block[148:156]) + 8 * 32
-
-
-def _signs(block: bytes) -> int:
-    """How much less some old programs count, which take bytes for signed numbers."""
-    return 256 * len((block[:148] + block[156:]).translate(None, _LOW))
