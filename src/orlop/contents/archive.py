@@ -164,10 +164,10 @@ class Archive:
                 digest.update(piece)
             return f"sha256:{digest.hexdigest()}"
         digest = hashlib.sha256()
-        for piece in self._whole(entry, stored):
-            digest.update(piece)
+        for part in self._whole(entry, stored):
+            digest.update(part)
             if content is not None:
-                content.feed(piece)
+                content.feed(part)
         return f"sha256:{digest.hexdigest()}"
 
     def _whole(self, entry: Entry, stored: int) -> Iterator[memoryview | bytes]:

@@ -202,7 +202,7 @@ class LayerInvalid(OrlopError):
     message = "layer invalid"
 
 
-class Unindexable(OrlopError):
+class Unindexable(LayerInvalid):
     """What is in a layer cannot be told, nor will it be when it is looked at again; the message says why."""
 
     message = "the layer cannot be looked into"

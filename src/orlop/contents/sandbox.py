@@ -1,0 +1,114 @@
+"""Runs the parser of layers: in a process of its own, with limits, without anything that is worth stealing."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import BinaryIO
+
+import msgspec
+
+from orlop.contents import parser
+from orlop.contents.limits import Limits
+from orlop.contents.stopping import Stopped
+from orlop.domain.errors import ParserFailed, Unindexable
+
+# It takes the search path of this process, and neither `site` nor the environment: the modules are the same ones, from
+# wherever they were imported here.
+_PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from orlop.contents.parser import main; sys.exit(main(sys.argv[1]))"
+# Isolated; without `site`; writes no bytecode.
+_OPTIONS = ("-I", "-S", "-B")
+
+_TICK = 0.2
+"""Seconds between two looks at whether it shall stop."""
+_MOST_SAID = 16 << 10
+
+
+def index(source: int, output: BinaryIO, limits: Limits, stopping: Callable[[], bool] = lambda: False) -> None:
+    """Write the table of contents of the layer that the descriptor `source` reads to the file `output`.
+
+    Unindexable: it cannot be told, nor could it another time. ParserFailed: it may go better then. Stopped: `stopping`
+    said so. What was written up to then is worthless. Both descriptors are at no certain place afterwards.
+    """
+    deadline = time.monotonic() + limits.seconds
+    process = _start(source, output, limits)
+    try:
+        said = _listen(process, deadline, stopping)
+        code = process.wait(max(0.0, deadline - time.monotonic()))
+    except (TimeoutError, subprocess.TimeoutExpired):
+        raise Unindexable(f"the layer is not read in {limits.seconds:g} seconds") from None
+    finally:
+        _end(process)
+    _judge(code, said, limits)
+
+
+def _start(source: int, output: BinaryIO, limits: Limits) -> subprocess.Popen[bytes]:
+    encoded = msgspec.json.encode(limits).decode()
+    folders = [os.path.abspath(folder) for folder in sys.path]
+    try:
+        return subprocess.Popen(
+            [sys.executable, *_OPTIONS, "-c", _PROGRAM, encoded, *folders],
+            stdin=source,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            env={},
+            cwd="/",
+            umask=0o077,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ParserFailed(f"the parser of layers cannot be started: {error}") from error
+
+
+def _listen(process: subprocess.Popen[bytes], deadline: float, stopping: Callable[[], bool]) -> bytes:
+    """What it says on standard error until it closes that, as it does when it ends. TimeoutError, Stopped."""
+    assert process.stderr is not None
+    said = b""
+    poll = select.poll()
+    poll.register(process.stderr, select.POLLIN)
+    while (left := deadline - time.monotonic()) > 0:
+        if stopping():
+            raise Stopped
+        if poll.poll(1000 * min(left, _TICK)):
+            piece = os.read(process.stderr.fileno(), _MOST_SAID)
+            if not piece:
+                return said
+            said = (said + piece)[-_MOST_SAID:]
+    raise TimeoutError
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """It, and whatever it has started."""
+    if process.poll() is None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+    assert process.stderr is not None
+    process.stderr.close()
+
+
+def _judge(code: int, said: bytes, limits: Limits) -> None:
+    if code == 0:
+        return
+    if code == parser.UNINDEXABLE and (reason := _reason(said)):
+        raise Unindexable(reason)
+    if code == -signal.SIGXCPU:
+        raise Unindexable(f"the layer is not read in {limits.cpu} seconds of processor time")
+    if code == -signal.SIGALRM:
+        raise Unindexable(f"the layer is not read in {limits.seconds:g} seconds")
+    last = said.decode("utf-8", "replace").strip().rpartition("\n")[2]
+    how = f"signal {-code} ended it" if code < 0 else f"it ended with {code}"
+    raise ParserFailed(f"the parser of layers failed: {how}{': ' + last if last else ''}")
+
+
+def _reason(said: bytes) -> str:
+    """Of the last line."""
+    try:
+        return msgspec.json.decode(said.strip().rpartition(b"\n")[2], type=dict[str, str])["error"]
+    except (msgspec.MsgspecError, KeyError):
+        return ""
