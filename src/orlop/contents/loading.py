@@ -56,6 +56,7 @@ def load(index: Index, digest: str, footer: Facts, entries: Iterable[Entry], pac
         staging = Staging(connection)
         for entry in entries:
             staging.add(entry)
+        staging.finish()
         index.transact(connection, lambda writer: _take_over(writer, digest, footer, packages))
 
 
@@ -111,9 +112,10 @@ def _take_over(connection: sqlite3.Connection, digest: str, footer: Facts, packa
     assert layer_id is not None
     interner = Interner(connection)
     _entries(connection, layer_id, interner)
-    _whiteouts(connection, layer_id, interner)
-    _packages(connection, layer_id, interner, packages)
     interner.flush()
+    _whiteouts(connection, layer_id, interner)
+    interner.flush()
+    _packages(connection, layer_id, interner, packages)
 
 
 def _entries(connection: sqlite3.Connection, layer_id: int, interner: Interner) -> None:
@@ -134,20 +136,12 @@ def _whiteouts(connection: sqlite3.Connection, layer_id: int, interner: Interner
 
 
 def _packages(connection: sqlite3.Connection, layer_id: int, interner: Interner, packages: Iterable[Package]) -> None:
-    connection.executemany(
-        "INSERT INTO packages (layer_id, path_id, ecosystem, name, version, source, source_version, architecture)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            (
-                layer_id,
-                interner.path(key_of(package.path.encode(errors="replace")))[1],
-                package.ecosystem,
-                package.name,
-                package.version,
-                package.source,
-                package.source_version,
-                package.architecture,
-            )
-            for package in packages
-        ),
-    )
+    for package in packages:
+        _, path_id = interner.path(key_of(package.path.encode(errors="replace")))
+        interner.flush()
+        told = (package.ecosystem, package.name, package.version, package.source, package.source_version)
+        connection.execute(
+            "INSERT INTO packages (layer_id, path_id, ecosystem, name, version, source, source_version, architecture)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (layer_id, path_id, *told, package.architecture),
+        )

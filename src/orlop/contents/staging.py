@@ -20,14 +20,17 @@ _TABLES = f"""
 CREATE TABLE staged.rows (key BLOB PRIMARY KEY, {STAGED_COLUMNS}) WITHOUT ROWID;
 CREATE TABLE staged.whiteouts (key BLOB, opaque, PRIMARY KEY (key, opaque)) WITHOUT ROWID;
 """
-_INSERT = f"REPLACE INTO staged.rows (key, {STAGED_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_CONTENT = "SELECT kind, size, digest, link, offset, sparse FROM staged.rows WHERE key = ?"
+_REPLACE = f"REPLACE INTO staged.rows (key, {STAGED_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
-_IMPLICIT = (DIRECTORY, 1, 0, 0o755, 0, 0, 0, None, None, -1, None)
+Staged = tuple[Any, ...]
+"""STAGED_COLUMNS."""
+_IMPLICIT: Staged = (DIRECTORY, 1, 0, 0o755, 0, 0, 0, None, None, -1, None)
 _KIND = {kind: number for number, kind in enumerate(KINDS)}
 _LINKS = 40
 _REMEMBERED = 4 << 20
 """Bytes of the paths of directories that are remembered to be there."""
+_PENDING = 8 << 20
+"""Bytes of rows that wait to be written together, with 256 for each beside its key."""
 _STEPS = 5_000_000
 """Directories and links that are looked up on the way to all paths together."""
 _IMPLICIT_PATHS = 256 << 20
@@ -43,9 +46,12 @@ class Staging:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._pending: dict[bytes, Staged] = {}
+        self._written = False
         self._folders: dict[bytes, bytes] = {}
-        self._remembered = self._implicit = self._steps = 0
+        self._waiting = self._remembered = self._implicit = self._steps = 0
         connection.executescript(_TABLES)
+        connection.execute("BEGIN")
 
     def add(self, entry: Entry) -> None:
         if entry.role == "":
@@ -53,36 +59,54 @@ class Staging:
         elif entry.role in ("whiteout", "opaque"):
             self._take_away(key_of(entry.target), entry.role == "opaque")
 
+    def finish(self) -> None:
+        self._write()
+        self._connection.execute("COMMIT")
+
     def _put(self, key: bytes, entry: Entry) -> None:
         key = self._placed(key)
         kind = _KIND[entry.type]
-        content: tuple[Any, ...] = (
+        size, digest, link, offset, sparse = (
             entry.size,
             _raw_digest(entry),
-            entry.raw_link or None,
+            entry.raw_link,
             entry.offset,
             _sparse(entry),
         )
         if kind == HARDLINK:
-            target = self._placed(key_of(entry.raw_link), make=False)
+            target = self._placed(key_of(link), make=False)
             if target == key:
                 return
-            kind, content = self._linked(target, content)
+            found = self._row(target)
+            if found is not None and found[0] != DIRECTORY:
+                size, digest, offset, sparse = found[2], found[7], found[9], found[10]
+                if found[0] != FILE:
+                    kind, link = found[0], found[8]
         self._make_room(key, kind)
-        size, digest, link, offset, sparse = content
-        self._connection.execute(
-            _INSERT, (key, kind, 0, size, entry.mode, entry.uid, entry.gid, entry.mtime, digest, link, offset, sparse)
+        self._store(
+            key,
+            (kind, 0, size, entry.mode, entry.uid, entry.gid, entry.mtime, digest, link or None, offset, sparse),
         )
 
-    def _linked(self, target: bytes, content: tuple[Any, ...]) -> tuple[int, tuple[Any, ...]]:
-        """Kind and content of a hard link."""
-        found = self._connection.execute(_CONTENT, (target,)).fetchone()
-        if found is None or found[0] == DIRECTORY:
-            return HARDLINK, content
-        kind, size, digest, link, offset, sparse = found
-        if kind == FILE:
-            return HARDLINK, (size, digest, content[2], offset, sparse)
-        return kind, (size, digest, link, offset, sparse)
+    def _row(self, key: bytes) -> Staged | None:
+        found = self._pending.get(key)
+        if found is not None or not self._written:
+            return found
+        statement = f"SELECT {STAGED_COLUMNS} FROM staged.rows WHERE key = ?"
+        row: Staged | None = self._connection.execute(statement, (key,)).fetchone()
+        return row
+
+    def _store(self, key: bytes, row: Staged) -> None:
+        self._pending[key] = row
+        self._waiting += len(key) + 256
+        if self._waiting > _PENDING:
+            self._write()
+
+    def _write(self) -> None:
+        self._connection.executemany(_REPLACE, ((key, *row) for key, row in sorted(self._pending.items(), key=_key)))
+        self._pending.clear()
+        self._waiting = 0
+        self._written = True
 
     def _take_away(self, key: bytes, opaque: bool) -> None:
         # Whoever unpacks it makes the mark's directory first.
@@ -91,12 +115,13 @@ class Staging:
 
     def _make_room(self, key: bytes, kind: int) -> None:
         """Before something comes to `key`."""
-        found = self._connection.execute("SELECT kind FROM staged.rows WHERE key = ?", (key,)).fetchone()
+        found = self._row(key)
         if found is None or found[0] == kind == DIRECTORY:
             return
         if found[0] in (DIRECTORY, SYMLINK):
             self._forget()
         if found[0] == DIRECTORY:
+            self._write()
             self._connection.execute("DELETE FROM staged.rows WHERE key > ? AND key < ?", (key + b"\0", key + b"\1"))
 
     def _placed(self, key: bytes, *, make: bool = True) -> bytes:
@@ -117,11 +142,11 @@ class Staging:
                 place = place.rpartition(b"\0")[0] if name == b".." else place
                 continue
             parent, place = place, b"%b\0%b" % (place, name)
-            found = self._connection.execute("SELECT kind, link FROM staged.rows WHERE key = ?", (place,)).fetchone()
-            if found is not None and found[0] == SYMLINK and found[1] and links < _LINKS:
+            found = self._row(place)
+            if found is not None and found[0] == SYMLINK and found[8] and links < _LINKS:
                 links += 1
-                names += found[1].split(b"/")[::-1]
-                place = b"" if found[1].startswith(b"/") else parent
+                names += found[8].split(b"/")[::-1]
+                place = b"" if found[8].startswith(b"/") else parent
             elif make and (found is None or found[0] != DIRECTORY):
                 self._make_implicit(place)
             if make and not links:
@@ -146,7 +171,7 @@ class Staging:
         if self._implicit > _IMPLICIT_PATHS:
             raise LayerInvalid("the layer has too many paths through directories that it does not have")
         self._make_room(place, DIRECTORY)
-        self._connection.execute(_INSERT, (place, *_IMPLICIT))
+        self._store(place, _IMPLICIT)
 
     def _count_step(self) -> None:
         self._steps += 1
@@ -162,6 +187,10 @@ class Staging:
     def _forget(self) -> None:
         self._remembered = 0
         self._folders = {b"": b""}
+
+
+def _key(item: tuple[bytes, Staged]) -> bytes:
+    return item[0]
 
 
 def _raw_digest(entry: Entry) -> bytes | None:
