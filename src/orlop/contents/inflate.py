@@ -111,14 +111,14 @@ class Inflate:
         """The input that it has not taken."""
         return self._input[len(self._input) - self.left :]
 
-    def run(self, start: int, to_boundary: bool) -> int:
-        """Unpack into `output` from `start` on; returns where it ended. zlib.error where the stream is damaged.
+    def run(self, start: int, end: int = PIECE, *, to_boundary: bool = False) -> int:
+        """Unpack into `output` from `start` to `end`; returns how far it came. zlib.error where the stream is damaged.
 
-        It ends where input, room or the stream do; with `to_boundary` also behind the next header or block.
+        It stops where the input or the stream ends; with `to_boundary` also behind the next header or block.
         """
         stream = self._stream
         stream.next_out = self._output + start
-        stream.avail_out = PIECE - start
+        stream.avail_out = end - start
         code = self._library.inflate(self._pointer, _BLOCK if to_boundary else _NO_FLUSH)
         if code == _STREAM_END:
             self.ended = True
@@ -128,7 +128,7 @@ class Inflate:
             # In the words of Python's own.
             reason = (stream.msg or b"inconsistent stream state").decode("ascii", "replace")
             raise zlib.error(f"Error {code} while decompressing data: {reason}")
-        return PIECE - int(stream.avail_out)
+        return end - int(stream.avail_out)
 
     @property
     def bits(self) -> int | None:

@@ -216,6 +216,8 @@ def packages(storage: "Storage", path: str, footer: Footer) -> Iterator[Package]
 def window(storage: "Storage", path: str, footer: Footer, checkpoint: Checkpoint) -> bytes:
     """The output before a checkpoint, unpacked: 32 KiB, or less where there is less."""
     begin, length = checkpoint.window_offset, checkpoint.window_length
+    if begin < 0 or length > 2 * WINDOW:
+        raise _damaged("a checkpoint's window is not where it should be")
     unpacker = zlib.decompressobj()
     try:
         content = unpacker.decompress(_range(storage, path, begin, begin + length), WINDOW)

@@ -86,7 +86,7 @@ class Unpacking:
             yield piece
 
     def _begin_frame(self, taken: int, given: int) -> Unpacker | None:
-        if self._spacing.due(given) and self._spacing.take(taken, given, 0):
+        if not self._spacing.left(given) and self._spacing.take(taken, given, 0):
             self.frames.append(Frame(given, taken))
         return None
 
@@ -98,8 +98,9 @@ class _Spacing:
         self._in = self._out = 0  # of the last one
         self._next = SPACING
 
-    def due(self, given: int) -> bool:
-        return given >= self._next
+    def left(self, given: int) -> int:
+        """Bytes of output until the next place is due; 0 where it is."""
+        return max(0, self._next - given)
 
     def take(self, taken: int, given: int, weight: int) -> bool:
         """Whether a place is kept that takes `weight` bytes; if not, none is due for a while."""
@@ -140,13 +141,14 @@ class _Gunzip:
             self._in += len(data)
         filled = 0
         while filled < max_length and not self.eof:
-            due = self._spacing.due(self._out)
-            end = self._inflate.run(filled, to_boundary=due)
+            left = self._spacing.left(self._out)
+            room = min(max_length, filled + (left or max_length))
+            end = self._inflate.run(filled, room, to_boundary=not left)
             self._out += end - filled
             filled = end
-            if due and (bits := self._inflate.bits) is not None:
+            if not left and (bits := self._inflate.bits) is not None:
                 self._mark(bits)
-            elif not self._inflate.left:
+            elif not self._inflate.left and filled < room:
                 break
         self.needs_input = filled < max_length
         return bytes(self._inflate.output[:filled])
