@@ -103,4 +103,5 @@ def _text(info: bytes, at: int) -> tuple[bytes, int]:
         shift += 7
         if byte < 0x80:
             break
-    return info[at : at + length], at + length
+    text = info[at : at + length]
+    return (text if len(text) == length else b""), at + length

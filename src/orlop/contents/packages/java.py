@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from orlop.contents.packages.package import Content, Package, Reader, told
-from orlop.contents.packages.zip_members import MAGIC, Member, Zip
+from orlop.contents.packages.zip_members import Member, Zip
 
 ENDINGS = (".jar", ".war", ".ear", ".hpi", ".jpi")
 
@@ -28,7 +28,7 @@ def parse(path: str, content: Content) -> Iterator[Package]:
     return told(_Archives(path).packages(path.rpartition("/")[2], memoryview(content), 0))
 
 
-READER = Reader(96 << 20, parse, magic=MAGIC)
+READER = Reader(96 << 20, parse)
 
 
 class _Archives:

@@ -11,8 +11,6 @@ from typing import NamedTuple
 
 from orlop.contents.packages.package import Content
 
-MAGIC = b"PK"
-
 _END = struct.Struct("<4s4H2IH")
 _MEMBER = struct.Struct("<4s6H3I5H2I")
 _LOCAL = struct.Struct("<4s5H3I2H")
