@@ -14,9 +14,12 @@ from orlop import telemetry
 from orlop.auth.throttle import origin
 from orlop.config import Settings
 from orlop.contents import backlog
+from orlop.contents.comparison import Comparison
+from orlop.contents.cost import Costs
 from orlop.contents.files import Files
 from orlop.contents.images import Images
 from orlop.contents.index import Index
+from orlop.contents.waste import Wastes
 from orlop.database.engine import Database
 from orlop.database.upgrade import prepare
 from orlop.domain.errors import OrlopError, StoreRefused
@@ -91,6 +94,9 @@ class App:
         self.tags = Tags(database)
         self.images = Images(database, index, self.content.read)
         self.files = Files(storage, self.images)
+        self.comparison = Comparison(self.images, self.files)
+        self.wastes = Wastes(self.images)
+        self.costs = Costs(self.images)
         self.details = Details(self.content, self.manifests, self.referrers)
         self.status = Status(storage, database, self.room)
         self.pulls = Pulls(database)

@@ -16,6 +16,10 @@ def api(registry: Client) -> Api:
     return Api(registry)
 
 
+QUERIES = {"/api/v1/diff": "?a={name}:v1&b={name}:v1"}
+"""What cannot be left out."""
+
+
 def paths_of(client: Client, repository: Repository) -> dict[str, dict[str, object]]:
     """Every path that is described, with what stands for its parts."""
     digest = repository.push_image("v1").digest
@@ -24,7 +28,7 @@ def paths_of(client: Client, repository: Repository) -> dict[str, dict[str, obje
     for template, item in description_of(client)["paths"].items():
         for part, value in values.items():
             template = template.replace(part, value)
-        paths[template] = item
+        paths[template + QUERIES.get(template, "").format(name=repository.name)] = item
     return paths
 
 

@@ -53,6 +53,8 @@ def test_a_tag_is_deleted_and_nothing_else(repository: Repository, api: Api) -> 
         "manifest_stays": True,
         "siblings": ["latest"],
         "sibling_count": 1,
+        "freed_blobs": 0,
+        "freed": 0,
     }
     assert repository.tags() == ["latest"]
     assert repository.get(f"manifests/{pushed.digest}").body == pushed.content

@@ -68,6 +68,10 @@ def delete_tag(ref: str, server: str | None, dry_run: bool, as_json: bool) -> No
         return
     click.echo(f"{'would delete' if dry_run else 'deleted'} {where.name}:{where.tag}")
     click.echo(f"  it named {done['digest']}, which stays and can be pulled by that digest")
+    if done["freed"]:
+        from orlop.cli.columns import size
+
+        click.echo(f"  nothing else keeps {size(done['freed'])}: freed once that manifest is collected or deleted, too")
     if done["siblings"]:
         click.echo(f"  these tags are on it too, and stay: {_some(done['siblings'], done['sibling_count'])}")
 

@@ -5,9 +5,6 @@ from collections.abc import Iterator
 from orlop.contents.overlay import Node, Overlay
 from orlop.domain.errors import FileUnknown
 
-BATCH = 1000
-"""Children that are asked for at a time."""
-
 
 def below(view: Overlay, top: bytes, after: bytes = b"") -> Iterator[Node]:
     """All below a directory in the order of `Overlay.walk`, from what comes behind the path `after` on.
@@ -27,15 +24,10 @@ def below(view: Overlay, top: bytes, after: bytes = b"") -> Iterator[Node]:
 
 def children(view: Overlay, path: bytes, after: bytes = b"") -> Iterator[Node]:
     """Of a directory, from the first name behind `after` on; nothing of what is none."""
-    while True:
-        try:
-            found = view.children(path, after, BATCH)
-        except FileUnknown:
-            return
-        yield from found
-        if len(found) < BATCH:
-            return
-        after = found[-1].path.rpartition(b"/")[2]
+    try:
+        yield from view.children(path, after)
+    except FileUnknown:
+        return
 
 
 def parts_below(top: bytes, path: bytes) -> list[bytes]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from orlop.contents import toc
+from orlop.contents import reading, toc
 from orlop.contents.descent import below
 from orlop.contents.images import Image, Images
 from orlop.contents.overlay import Node, Overlay
@@ -105,8 +105,6 @@ class Files:
         record = blobs.record(self.images.database.reader(), layer)
         if record is None or record.state not in ("live", "condemned"):
             raise Unavailable(f"layer {layer} is missing or damaged in the store: push it again")
-        from orlop.contents import reading  # type: ignore[attr-defined]
-
         path, toc_path = self._storage.blob_path(layer, record.generation), self._storage.layer_toc_path(layer)
         try:
             yield from reading.read_file(

@@ -23,6 +23,7 @@ from orlop.domain.errors import (
     NotAnImage,
     RepositoryUnknown,
     TagUnknown,
+    Unavailable,
 )
 from orlop.domain.image_config import ImageConfig, Step, layer_steps, parse_image_config
 from orlop.domain.manifest import IMAGE_CONFIGS, INDEXES, Manifest, parse_manifest
@@ -112,8 +113,11 @@ class Images:
             return State(UNINDEXABLE, f"layer {foreign.digest} is kept elsewhere")
         if self.index is None:
             return State(NONE, "nobody looks into images here (contents.enabled)")
-        with self.index.reading() as connection:
-            known = layer_states(connection, [layer.digest for layer in manifest.layers])
+        try:
+            with self.index.reading() as connection:
+                known = layer_states(connection, [layer.digest for layer in manifest.layers])
+        except (ContentsPending, Unavailable) as error:
+            return State(PENDING, str(error))
         refused = next((layer for layer in known if layer is not None and layer.state == UNINDEXABLE), None)
         if refused is not None:
             return State(UNINDEXABLE, f"layer {refused.digest}: {refused.reason}")

@@ -4,10 +4,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from orlop.database import audit, blobs, jobs, leases, manifests, outbox, repositories, tags
+from orlop.database import audit, blobs, jobs, leases, manifests, outbox, repositories, sharing, tags
 from orlop.database.connection import Connection
 from orlop.database.manifests import Found, Reference
 from orlop.database.outbox import Entry
+from orlop.database.sharing import NOTHING, Freed
 from orlop.domain.caller import Caller
 from orlop.domain.digest import Digest
 from orlop.domain.errors import (
@@ -47,6 +48,8 @@ class Untagged(NamedTuple):
     found: Found
     siblings: list[str]
     sibling_count: int
+    freed: Freed
+    """What nothing else keeps, once the manifest is deleted or collected, too; where it was counted."""
 
 
 class Manifests:
@@ -141,15 +144,23 @@ class Manifests:
 
         self._names.publish(self._database.write(unit))
 
-    def delete_tag(self, caller: Caller, name: RepositoryName, tag: Tag, *, dry_run: bool = False) -> Untagged:
-        """Removes one tag, never its manifest, never other tags on it. TagUnknown. `dry_run`: changes nothing."""
+    def delete_tag(
+        self, caller: Caller, name: RepositoryName, tag: Tag, *, dry_run: bool = False, count: bool = False
+    ) -> Untagged:
+        """Removes one tag, never its manifest, never other tags on it. TagUnknown.
+
+        `dry_run`: changes nothing; `count`: tells what is `freed`, which takes some look-ups for each layer.
+        """
+        with self._database.snapshot() as connection:
+            found = _untagged(connection, name, tag)
+            there = found.found
+            kept = sharing.kept_by_tag(connection, there.repository_id, there.id, there.digest) if count else NOTHING
         if dry_run:
-            with self._database.snapshot() as connection:
-                return _untagged(connection, name, tag)
+            return found._replace(freed=kept)
 
         def unit(connection: Connection) -> tuple[Untagged, Entry]:
             repositories.lock(connection, name)
-            untagged = _untagged(connection, name, tag)
+            untagged = _untagged(connection, name, tag)._replace(freed=kept)
             tags.remove(connection, caller, untagged.found.repository_id, tag)
             audit.add(connection, caller, "tag.delete", name, tag, {"digest": untagged.found.digest})
             return untagged, outbox.add(connection, "tag", name, tag)
@@ -241,7 +252,7 @@ def _untagged(connection: Connection, name: RepositoryName, tag: Tag) -> Untagge
         raise TagUnknown(f"{name} has no tag {tag}", detail={"name": name, "tag": tag})
     on_manifest, count = tags.on_manifest(connection, found.id, tags.MOST_SIBLINGS + 1)
     siblings = [other for other in on_manifest if other != tag]
-    return Untagged(found, siblings[: tags.MOST_SIBLINGS], count - 1)
+    return Untagged(found, siblings[: tags.MOST_SIBLINGS], count - 1, NOTHING)
 
 
 def _checked_digest(reference: Tag | Digest, content: bytes) -> Digest:

@@ -12,6 +12,7 @@ from orlop.contents.entry import lossy
 from orlop.contents.images import Image as Found
 from orlop.contents.images import Layer
 from orlop.contents.overlay import Node
+from orlop.domain.digest import Digest
 from orlop.domain.errors import (
     ContentsPending,
     ContentsUnindexable,
@@ -25,8 +26,11 @@ from orlop.domain.errors import (
     TagInvalid,
     TagUnknown,
 )
+from orlop.domain.name import RepositoryName, Tag
 from orlop.web.api.queries import Parameter
 from orlop.web.targets import Target
+
+LONGEST_REFERENCE = 600
 
 PLATFORM = Parameter(
     "platform",
@@ -101,6 +105,21 @@ def platform_of(target: Target) -> str:
     """The platform that is asked for, empty where none is; else ParameterInvalid."""
     text = target.first("platform")
     return "" if text is None else platforms.parse(text)
+
+
+def reference_of(target: Target, name: str) -> tuple[RepositoryName, Tag | Digest]:
+    """The image that a parameter names, as NAME:TAG or NAME@DIGEST; else ParameterInvalid, NameInvalid and the like."""
+    text = target.first(name) or ""
+    if len(text) > LONGEST_REFERENCE:
+        raise ParameterInvalid(f"{name} is longer than {LONGEST_REFERENCE} characters", detail={"parameter": name})
+    repository, at, digest = text.partition("@")
+    if at:
+        repository, _, _ = repository.partition(":")  # docker's NAME:TAG@DIGEST: the digest decides
+        return RepositoryName.parse(repository), Digest.parse(digest)
+    repository, colon, tag = text.partition(":")
+    if not colon:
+        raise ParameterInvalid(f"{name} must be NAME:TAG or NAME@DIGEST", detail={"parameter": name})
+    return RepositoryName.parse(repository), Tag.parse(tag)
 
 
 def flag_of(target: Target, name: str, *, default: bool = False) -> bool:

@@ -71,6 +71,19 @@ class Config(msgspec.Struct, omit_defaults=True):
     volumes: tuple[str, ...] = ()
 
 
+class Contents(msgspec.Struct):
+    """Whether it is known what is inside."""
+
+    state: Annotated[
+        str,
+        Meta(
+            description="pending: nobody has looked yet; ready; unindexable: it cannot be looked into; none: it holds"
+            " no files of its own, as an index does, or nobody looks here"
+        ),
+    ]
+    reason: Annotated[str | None, Meta(description="Where the state is not ready")]
+
+
 class Manifest(msgspec.Struct):
     """A manifest, and what it is made of. An account or address is null where none is known."""
 
@@ -97,15 +110,17 @@ class Manifest(msgspec.Struct):
     config: Config | None
     layers: list[Layer]
     history: Annotated[list[Step], Meta(description="Every step, the oldest first")]
+    contents: Contents
 
 
 async def get(call: Call) -> Answer:
     reference = parse_reference(call.item)
     detail = await call.edge.call(call.edge.app.details.find, call.caller, call.name, reference)
-    return call.answer(_manifest(detail))
+    state = await call.edge.call(call.edge.app.images.state_of, detail.manifest)
+    return call.answer(_manifest(detail, Contents(state.name, state.reason or None)))
 
 
-def _manifest(detail: Detail) -> Manifest:
+def _manifest(detail: Detail, contents: Contents) -> Manifest:
     record, manifest = detail.record, detail.manifest
     history = _history(detail)
     below = sum(child.content_size or 0 for child in detail.children)
@@ -129,6 +144,7 @@ def _manifest(detail: Detail) -> Manifest:
         config=_config(manifest.config, detail.config) if manifest.config else None,
         layers=_layers(manifest.layers, history),
         history=[step for step, _ in history],
+        contents=contents,
     )
 
 

@@ -30,7 +30,23 @@ from orlop.domain.name import RepositoryName
 from orlop.registry import repositories as registry_repositories
 from orlop.registry import tags as registry_tags
 from orlop.web.answers import Answer
-from orlop.web.api import audit, errors, files, gc, images, manifests, me, openapi, repositories, status, tags, why
+from orlop.web.api import (
+    audit,
+    cost,
+    diff,
+    errors,
+    files,
+    gc,
+    images,
+    manifests,
+    me,
+    openapi,
+    repositories,
+    status,
+    tags,
+    waste,
+    why,
+)
 from orlop.web.api.calls import Call
 from orlop.web.api.operations import Operation, Route
 from orlop.web.api.queries import DRY_RUN, check, list_parameters
@@ -138,6 +154,45 @@ ROUTES = (
                 files.PARAMETERS,
                 (*images.CONTENTS_ERRORS, FileUnknown, RangeUnsatisfiable),
                 serves_files=True,
+            )
+        },
+    ),
+    Route(
+        "waste",
+        "/api/v1/repositories/{name}/-/waste/{reference}",
+        {
+            "GET": Operation(
+                waste.get,
+                "Show what an image ships for nothing",
+                waste.WasteReport,
+                waste.PARAMETERS,
+                images.CONTENTS_ERRORS,
+            )
+        },
+    ),
+    Route(
+        "cost",
+        "/api/v1/repositories/{name}/-/cost/{reference}",
+        {
+            "GET": Operation(
+                cost.get,
+                "Show what pulling an image costs where another one is there",
+                cost.CostReport,
+                cost.PARAMETERS,
+                images.NAMING_ERRORS,
+            )
+        },
+    ),
+    Route(
+        "diff",
+        "/api/v1/diff",
+        {
+            "GET": Operation(
+                diff.get,
+                "Show what differs between two images",
+                diff.Difference,
+                diff.PARAMETERS,
+                (*images.CONTENTS_ERRORS, FileUnknown),
             )
         },
     ),

@@ -77,6 +77,14 @@ class TagRemoval(msgspec.Struct):
     manifest_stays: Annotated[bool, Meta(description="Always true: the manifest can still be pulled by its digest")]
     siblings: Annotated[list[str], Meta(description="Other tags on the manifest, which stay: the first hundred")]
     sibling_count: int
+    freed_blobs: Annotated[
+        int,
+        Meta(
+            description="Blobs and manifests that nothing but this tag keeps: they are freed once its manifest is"
+            " deleted or collected, too, and not before"
+        ),
+    ]
+    freed: Annotated[int, Meta(description="Their bytes")]
 
 
 async def listing(call: Call) -> Answer:
@@ -100,7 +108,9 @@ async def get(call: Call) -> Answer:
 async def delete(call: Call) -> Answer:
     """Deletes one tag, never its manifest, never other tags on it."""
     tag, dry = TagName.parse(call.item), dry_run(call.target)
-    gone = await call.edge.call(lambda: call.edge.app.manifests.delete_tag(call.caller, call.name, tag, dry_run=dry))
+    gone = await call.edge.call(
+        lambda: call.edge.app.manifests.delete_tag(call.caller, call.name, tag, dry_run=dry, count=True)
+    )
     return call.done(
         TagRemoval(
             repository=call.name,
@@ -110,6 +120,8 @@ async def delete(call: Call) -> Answer:
             manifest_stays=True,
             siblings=gone.siblings,
             sibling_count=gone.sibling_count,
+            freed_blobs=gone.freed.blobs,
+            freed=gone.freed.size,
         )
     )
 
