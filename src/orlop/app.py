@@ -103,7 +103,7 @@ class App:
         self.v1 = V1(self.content, self.names, self.uploads, self.manifests, lease=lease, platform=settings.v1.platform)
         self.v1_documents = _v1_documents(self.content, index)
         self.clock = Clock(database, lease)
-        self.collection = _collection(settings, self.content, self.names, self.uploads, self.clock)
+        self.collection = _collection(settings, self.content, self.names, self.uploads, self.clock, index)
         self.reasons = Reasons(database, settings.retention)
         self.refusals = Refusals(database, origin)
         self.audit = Audit(database, settings.audit.entries)
@@ -174,13 +174,15 @@ def index_path(database: Database) -> Path:
     return database.path.with_name("contents.db")
 
 
-def collection_of(settings: Settings, storage: Storage, database: Database) -> Collection:
+@contextlib.contextmanager
+def collection_of(settings: Settings, storage: Storage, database: Database) -> Iterator[Collection]:
     """Collection on a store that a server may be running on."""
     limits = settings.limits
     lease = milliseconds(limits.lease)
     content = Content(storage, database)
     uploads = Uploads(content, Room(storage, 0), lifetime=milliseconds(limits.upload_lifetime), lease=lease)
-    return _collection(settings, content, Names(storage, database), uploads, Clock(database, lease))
+    with _index(settings, database) as index:
+        yield _collection(settings, content, Names(storage, database), uploads, Clock(database, lease), index)
 
 
 def takeover_of(settings: Settings, storage: Storage, database: Database, caller: "Caller") -> "DockerRegistryV1":
@@ -204,10 +206,17 @@ def takeover_of(settings: Settings, storage: Storage, database: Database, caller
     return DockerRegistryV1(v1, content, names, uploads, caller, lease=lease)
 
 
-def _collection(settings: Settings, content: Content, names: Names, uploads: Uploads, clock: Clock) -> Collection:
+def _collection(
+    settings: Settings, content: Content, names: Names, uploads: Uploads, clock: Clock, index: Index | None
+) -> Collection:
     lease = milliseconds(settings.limits.lease)
     options = Options(Path(settings.data), lease, settings.gc.rate, settings.retention)
-    return Collection(content.storage, content.database, names, uploads, clock, options)
+    contents = None
+    if index is not None:
+        from orlop.maintenance.contents_sweep import ContentsSweep
+
+        contents = ContentsSweep(content.storage, content.database, index, content.read)
+    return Collection(content.storage, content.database, names, uploads, clock, options, contents)
 
 
 def _access(settings: Settings, database: Database) -> "Access | None":

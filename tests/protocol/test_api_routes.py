@@ -48,9 +48,7 @@ def test_head_answers_like_get_without_the_body(repository: Repository, api: Api
         if path.endswith("/status"):
             continue  # it differs from second to second
         get, head = (api.request(method, path.removeprefix(ROOT)) for method in ("GET", "HEAD"))
-        told = [
-            [pair for pair in answer.headers if pair[0] not in ("Date", "X-Request-Id")] for answer in (get, head)
-        ]
+        told = [[pair for pair in answer.headers if pair[0] not in ("Date", "X-Request-Id")] for answer in (get, head)]
         assert told[0] == told[1]
         assert (head.status, head.body) == (get.status, b"")
         assert get.status in (200, 422)

@@ -42,8 +42,7 @@ def command(settings: Settings, dry_run: bool, rate: int | None, as_json: bool) 
     if rate is not None:
         settings = msgspec.structs.replace(settings, gc=msgspec.structs.replace(settings.gc, rate=rate))
     telemetry.configure(settings.log.format, settings.log.level)
-    with open_store(settings) as (storage, database):
-        collection = collection_of(settings, storage, database)
+    with open_store(settings) as (storage, database), collection_of(settings, storage, database) as collection:
         if dry_run:
             _show_preview(collection.preview(), as_json)
             return
@@ -106,6 +105,7 @@ def _others(totals: Totals) -> tuple[tuple[int, str], ...]:
         (totals.links, "blob taken out of a repository that did not need it"),
         (totals.uploads, "upload ended that was given up"),
         (totals.swept, "object that the database did not know"),
+        (totals.contents, "table of contents or document of what is gone"),
         (totals.repositories, "repository forgotten that held nothing"),
     )
 

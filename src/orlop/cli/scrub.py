@@ -41,6 +41,7 @@ def command(settings: Settings, repair: bool, restart: bool, as_json: bool) -> N
         sparse=settings.limits.sparse,
         repair=repair,
         restart=restart,
+        contents=settings.contents.enabled,
     )
     pace = Pace(options.rate)
     with open_store(settings) as (storage, database):

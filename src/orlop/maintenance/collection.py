@@ -7,10 +7,11 @@ lock: a push that meets a condemned row takes it over, one that meets a key that
 A run goes through its stages in order and remembers how far it is, so that the next one goes on there.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import structlog
 
@@ -31,6 +32,9 @@ from orlop.maintenance.turn import COLLECTION, turn
 from orlop.registry.names import Names
 from orlop.registry.uploads import Uploads
 from orlop.storage.base import Storage
+
+if TYPE_CHECKING:
+    from orlop.maintenance.contents_sweep import ContentsSweep
 
 log = structlog.get_logger("orlop.collection")
 
@@ -63,8 +67,16 @@ class Collection:
     """One at a time on a data folder, in whatever process."""
 
     def __init__(
-        self, storage: Storage, database: Database, names: Names, uploads: Uploads, clock: Clock, options: Options
+        self,
+        storage: Storage,
+        database: Database,
+        names: Names,
+        uploads: Uploads,
+        clock: Clock,
+        options: Options,
+        contents: "ContentsSweep | None" = None,
     ) -> None:
+        """`contents`: what is known of the contents of images, where it is at hand."""
         self._storage = storage
         self._database = database
         self._names = names
@@ -75,6 +87,7 @@ class Collection:
         self._pace = Pace(options.rate)
         self._tree = Tree(storage, database, options.lease)
         self._images = ImageSweep(storage, database, names, options.lease, clock.now)
+        self._contents = contents
         self._releases = Releases(database, names, options.rules, clock.now)
         self._noted = 0.0
         self._run = Run(0)
@@ -157,6 +170,7 @@ class Collection:
             ("objects", self._remove),
             ("rows", self._forget),
             ("repositories", self._drop_repositories),
+            ("contents", self._sweep_contents),
         )
 
     def _names_of_stages(self) -> list[str]:
@@ -295,6 +309,21 @@ class Collection:
             self._run.totals.repositories += len(self._write(garbage.drop_empty, page))
             after = page[-1][1]
             self._pace.spend(len(page))
+
+    def _sweep_contents(self, cursor: list[str | int]) -> None:
+        if self._contents is None:
+            return
+        for digest, gone in self._contents.layers(str(cursor[0]) if cursor else ""):
+            self._run.totals.contents += gone
+            self._note(digest)
+            self._pace.spend(gone or 1 / LOOKS)
+        if not self._run.tree:
+            return
+        before = (self._now() - self._lease) / 1000
+        for gone in itertools.chain(self._contents.tree(), self._contents.documents(before)):
+            self._run.totals.contents += gone
+            self._note()
+            self._pace.spend(gone or 1 / LOOKS)
 
     def _write(self, step: Callable[..., bool], items: Sequence[Item], *arguments: int) -> list[Item]:
         """Takes a step for each item, in one transaction; those for which it was taken."""

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from orlop.contents import backlog
 from orlop.database import blobs, leases, manifests, repositories
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
@@ -70,6 +71,7 @@ class Entries:
         values = describe(SYSTEM, found.digest, found.manifest, found.size, found.platforms)
         manifests.add(connection, repository_id, {**values, "pushed_at": found.at}, references_of(found.manifest))
         leases.renew(connection, repository_id, found.digest, self._lease)
+        backlog.forget(connection)  # nobody has asked for what is in it
         for kind, descriptor in found.manifest.references():
             if kind != "manifest" and blobs.record(connection, descriptor.digest) is not None:
                 blobs.link(connection, repository_id, descriptor.digest)

@@ -24,6 +24,8 @@ class Totals(msgspec.Struct):
     repositories: int = 0
     swept: int = 0
     """Objects that the database did not know, and rows that were made for them."""
+    contents: int = 0
+    """Tables of contents of layers, and documents of images, that are gone."""
     leased_blobs: int = 0
     """Blobs that nothing but a lease keeps: they were pushed or asked for a while ago."""
     leased_bytes: int = 0

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from orlop.database import manifests, outbox, repositories, tags
+from orlop.database import jobs, manifests, outbox, repositories, tags
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
 from orlop.database.schema import REVISION
@@ -26,6 +26,7 @@ class State(NamedTuple):
     database_revision: str
     database_size: int
     outbox: int
+    jobs: jobs.Counts
     counts: Counts
 
 
@@ -45,6 +46,7 @@ class Status:
             database_revision=REVISION,
             database_size=self._database.size(),
             outbox=outbox.size(connection),
+            jobs=jobs.counts(connection),
             counts=self._counts(connection),
         )
 

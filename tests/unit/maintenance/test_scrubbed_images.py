@@ -88,7 +88,7 @@ def test_the_mark_of_a_complete_image_goes(house: House, v1: V1House, tmp_path: 
 def test_what_nobody_knows_goes_to_quarantine(house: House, v1: V1House, tmp_path: Path) -> None:
     for leaf in ("json", "layer"):
         house.storage.put_content(path("stray", leaf), document_of("stray"))
-    house.storage.put_content(path("derived", "files.trie"), b"a trie")
+    house.storage.put_content(path("derived", "files.trie"), marisa_trie.Trie(["/a"]).tobytes())
     strays = ("images/team/app/nobodys/json", path("leaf", "core"), "images/stray")
     for stray in strays:
         house.storage.put_content(stray, b"")

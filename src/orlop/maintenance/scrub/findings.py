@@ -21,10 +21,12 @@ DANGLING_ROWS = "dangling rows"
 DAMAGED_IMAGE = "damaged image"
 STRAY_IMAGE = "stray image"
 IMAGE_LIST = "image list"
+DAMAGED_CONTENTS = "damaged contents"
 
 KINDS = (
     DAMAGED, MISSING_OBJECT, MISSING_ROW, STRAY_OBJECT, WRONG_SIZE, LOST, MISSING_LINK, MISSING_CHILD, MISSING_ENTRY,
     MISSING_MANIFEST, MISSING_TAG, STRAY_TAG, DANGLING_ROWS, DAMAGED_IMAGE, STRAY_IMAGE, IMAGE_LIST,
+    DAMAGED_CONTENTS,
 )  # fmt: skip
 
 OF_CONTENT = (DAMAGED, MISSING_OBJECT, MISSING_ROW, WRONG_SIZE, LOST)
@@ -34,8 +36,9 @@ MOST_KEPT = 10_000
 
 # What there is to look at. The name is a path of the tree, a digest, `repository@digest`, `repository:tag`,
 # `repository@image`, a repository or a relation of the database, as the kind of subject says.
-OBJECT, BLOB, NAME, MANIFEST, TAG, LINK, CHILD, LINKS, ROWS, IMAGE, IMAGES, IMAGE_OBJECT = (
+OBJECT, BLOB, NAME, MANIFEST, TAG, LINK, CHILD, LINKS, ROWS, IMAGE, IMAGES, IMAGE_OBJECT, TABLE, DOCUMENT = (
     "object", "blob", "name", "manifest", "tag", "link", "child", "links", "rows", "image", "images", "image object",
+    "table", "document",
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from orlop.domain.name import RepositoryName
 from orlop.domain.v1.ids import ImageId
 from orlop.maintenance.scrub import findings
 from orlop.maintenance.scrub.contents import REPAIR
+from orlop.maintenance.scrub.derived import Derived
 from orlop.maintenance.scrub.findings import Finding, Sight
 from orlop.maintenance.scrub.reading import Reading
 from orlop.maintenance.scrub.repairs import Repairs
@@ -28,11 +29,14 @@ LARGEST = 16 << 20
 
 
 class TreeImages:
-    def __init__(self, storage: Storage, database: Database, reading: Reading, repairs: Repairs) -> None:
+    def __init__(
+        self, storage: Storage, database: Database, reading: Reading, repairs: Repairs, derived: Derived
+    ) -> None:
         self._storage = storage
         self._database = database
         self._reading = reading
         self._repairs = repairs
+        self._derived = derived
 
     def image(self, name: RepositoryName, image_id: str) -> Sight | None:
         """A complete image's row against its objects."""
@@ -71,8 +75,9 @@ class TreeImages:
             return Sight(finding, lambda: self._repairs.take_away(finding))
         name, image_id = named
         folder = path.rpartition("/")[0]
-        # What is known of the contents of images is derived, and made by others.
-        if path not in Paths.of(self._storage, name, image_id) or self._is_known(name, image_id):
+        if path not in Paths.of(self._storage, name, image_id):
+            return self._derived.document(path)
+        if self._is_known(name, image_id):
             return None
         if self._reading.name(path) is None or self._is_known(name, image_id):
             return None

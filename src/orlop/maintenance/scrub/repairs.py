@@ -26,7 +26,11 @@ from orlop.storage.base import Storage
 
 
 class Repairs:
-    def __init__(self, storage: Storage, database: Database, names: Names, entries: Entries) -> None:
+    def __init__(
+        self, storage: Storage, database: Database, names: Names, entries: Entries, *, contents: bool = False
+    ) -> None:
+        """`contents`: somebody makes again what is known of the contents of images."""
+        self._contents = contents
         self._storage = storage
         self._database = database
         self._names = names
@@ -215,6 +219,18 @@ class Repairs:
     def take_away(self, finding: Finding) -> bool:
         """Of an object that no row can come to name."""
         return finding.note(self._quarantine(finding.path), "moved to quarantine")
+
+    def make_again(self, finding: Finding, ask: Callable[[Connection], None]) -> bool:
+        """Of something that workers make: `ask` for it once it is away. Killed between the two, the next look at it by
+        a worker finds it missing."""
+        try:
+            self._storage.remove(finding.path)
+        except FileNotFoundError:
+            return False
+        self._storage.sync([finding.path])
+        if self._contents:
+            self._database.write(ask)
+        return finding.note(True, "removed, to be made again by a worker" if self._contents else "removed")
 
     def take_stray(self, finding: Finding, digest: Digest, generation: int) -> bool:
         """Of an object without a row. Its key is given up first: a push that has placed it and not committed yet is

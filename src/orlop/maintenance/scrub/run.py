@@ -21,6 +21,7 @@ from orlop.maintenance.entries import Entries
 from orlop.maintenance.pace import Pace
 from orlop.maintenance.scrub import findings
 from orlop.maintenance.scrub.contents import Contents
+from orlop.maintenance.scrub.derived import Derived
 from orlop.maintenance.scrub.document import Document, read, save
 from orlop.maintenance.scrub.findings import Finding, Report, Sight, Subject
 from orlop.maintenance.scrub.images import TreeImages
@@ -55,6 +56,8 @@ class Options(NamedTuple):
     restart: bool = False
     """Begin anew, also where an earlier run was ended before its end."""
     confirm_after: float = CONFIRM_AFTER
+    contents: bool = False
+    """Workers make again what is known of the contents of images."""
 
 
 class State(NamedTuple):
@@ -84,9 +87,10 @@ class Scrub:
         self._reading = Reading(storage, self._pace)
         names = Names(storage, database)
         entries = Entries(storage, database, options.lease)
-        self._repairs = Repairs(storage, database, names, entries)
+        self._repairs = Repairs(storage, database, names, entries, contents=options.contents)
         self._contents = Contents(storage, database, self._reading, self._repairs)
-        self._images = TreeImages(storage, database, self._reading, self._repairs)
+        self._derived = Derived(storage, database, self._repairs)
+        self._images = TreeImages(storage, database, self._reading, self._repairs, self._derived)
         self._names = TreeNames(storage, database, self._reading, self._repairs, entries, self._contents, self._images)
         self._subjects = Subjects(storage, database, sparse=options.sparse)
         self._document = Document(0)
@@ -245,8 +249,8 @@ class Scrub:
         if what == findings.TAG:
             repository, _, tag = name.partition(":")
             return self._names.tag(RepositoryName(repository), tag)
-        if what == findings.IMAGE_OBJECT:
-            return self._images.object(name)
+        if what in (findings.IMAGE_OBJECT, findings.TABLE, findings.DOCUMENT):
+            return self._look_at_object(what, name)
         if what == findings.IMAGES:
             return self._images.images(RepositoryName(name))
         repository, _, digest = name.partition("@")
@@ -258,6 +262,11 @@ class Scrub:
             findings.CHILD: self._contents.child,
         }
         return looks[what](RepositoryName(repository), Digest(digest))
+
+    def _look_at_object(self, what: str, path: str) -> Sight | None:
+        if what == findings.IMAGE_OBJECT:
+            return self._images.object(path)
+        return self._derived.table(path) if what == findings.TABLE else self._derived.document(path)
 
     @contextlib.contextmanager
     def _turn_of_collection(self) -> Iterator[None]:

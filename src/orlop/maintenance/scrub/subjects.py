@@ -11,6 +11,7 @@ from orlop.database.engine import Database
 from orlop.maintenance.scrub.findings import (
     BLOB,
     CHILD,
+    DOCUMENT,
     IMAGE,
     IMAGE_OBJECT,
     IMAGES,
@@ -20,6 +21,7 @@ from orlop.maintenance.scrub.findings import (
     NAME,
     OBJECT,
     ROWS,
+    TABLE,
     TAG,
     Subject,
 )
@@ -29,9 +31,24 @@ PAGE = 500
 
 PHASES = (
     "relations", "entries", "tag objects", "objects", "blobs", "references", "manifests", "tags", "images",
-    "image lists", "image objects", "links",
+    "image lists", "image objects", "tables of contents", "documents", "links",
 )  # fmt: skip
-RELATIONS, ENTRIES, TAG_OBJECTS, OBJECTS, BLOBS, REFERENCES, MANIFESTS, TAGS, OF_V1, LISTS, V1_OBJECTS, HELD = PHASES
+(
+    RELATIONS,
+    ENTRIES,
+    TAG_OBJECTS,
+    OBJECTS,
+    BLOBS,
+    REFERENCES,
+    MANIFESTS,
+    TAGS,
+    OF_V1,
+    LISTS,
+    V1_OBJECTS,
+    TABLES,
+    DOCUMENTS,
+    HELD,
+) = PHASES
 
 Step = tuple[str, Subject | None]
 """A cursor, and what is to be looked at before the phase has come so far; None: nothing was amiss until there."""
@@ -64,6 +81,10 @@ class Subjects:
             return self._lists(after)
         if phase == V1_OBJECTS:
             return ((path, Subject(IMAGE_OBJECT, path)) for path in self._paths(self._storage.images, after))
+        if phase == TABLES:
+            return ((path, Subject(TABLE, path)) for path in self._paths(self._storage.layers, after))
+        if phase == DOCUMENTS:
+            return ((path, Subject(DOCUMENT, path)) for path in self._paths(self._storage.chains, after))
         return self._links(after) if phase == HELD else self._tags(after)
 
     def _relations(self, after: str) -> Iterator[Step]:

@@ -40,6 +40,9 @@ class Collection(msgspec.Struct):
     ]
     uploads: Annotated[int, Meta(description="Uploads that were given up long ago")]
     swept: Annotated[int, Meta(description="Objects in the store that the database did not know")]
+    contents: Annotated[
+        int, Meta(description="Tables of contents of layers, and documents of images, that are not there any more")
+    ]
     repositories: Annotated[int, Meta(description="Empty repositories forgotten")]
     leased_blobs: Annotated[int, Meta(description="Blobs that nothing but a lease keeps any more")]
     leased_bytes: int
@@ -164,6 +167,7 @@ def _collection(run: Run) -> Collection:
         unlinked=totals.links,
         uploads=totals.uploads,
         swept=totals.swept,
+        contents=totals.contents,
         repositories=totals.repositories,
         leased_blobs=totals.leased_blobs,
         leased_bytes=totals.leased_bytes,

@@ -41,6 +41,15 @@ class Job(msgspec.Struct):
     error: str | None
 
 
+class Contents(msgspec.Struct):
+    """Looking into the images that were pushed: layers and images that workers have yet to do."""
+
+    enabled: bool
+    waiting: int
+    running: int
+    failed: Annotated[int, Meta(description="Given up until the image is pushed again; the log says why")]
+
+
 class Counts(msgspec.Struct):
     """With very many, some seconds old."""
 
@@ -62,6 +71,7 @@ class Status(msgspec.Struct):
         Meta(description="Names that are durable in the database alone so far"),
     ]
     jobs: list[Job]
+    contents: Contents
     counts: Counts
 
 
@@ -82,6 +92,7 @@ def _status(edge: Edge, state: State) -> Status:
         database=Database(state.database, state.database_revision, state.database_size),
         outbox=state.outbox,
         jobs=[_job(name, record) for name, record in sorted(edge.chores.items()) if isinstance(record, Record)],
+        contents=Contents(edge.app.settings.contents.enabled, *state.jobs),
         counts=Counts(*state.counts),
     )
 
