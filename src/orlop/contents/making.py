@@ -13,7 +13,7 @@ from orlop.contents.documents import Documents
 from orlop.contents.index import Index
 from orlop.contents.layers import layer_state, mark_unindexable
 from orlop.contents.limits import Limits
-from orlop.contents.loading import forget_layer, load
+from orlop.contents.loading import load
 from orlop.contents.stopping import Stopping
 from orlop.database import blobs, manifests
 from orlop.database.engine import Database
@@ -48,9 +48,9 @@ class Making:
 
     def layer(self, digest: Digest) -> Made:
         """Reads the layer, unless it is known. OSError, ParserFailed, Busy: it may go better another time."""
-        state = layer_state(self._index.reader(), digest)
-        if state is not None:
-            return "ready" if state.state == "ready" else "unindexable"
+        known = self._known(digest)
+        if known is not None:
+            return known
         record = self._held(digest)
         if record is None:
             return "gone"
@@ -104,15 +104,18 @@ class Making:
         return "ready"
 
     def _unknown(self, layers: Iterable[Digest]) -> list[Digest] | None:
-        reader = self._index.reader()
-        missing = [layer for layer in dict.fromkeys(layers) if layer_state(reader, layer) is None]
+        missing = [layer for layer in dict.fromkeys(layers) if self._known(layer) is None]
         return missing if all(self._held(layer) is not None for layer in missing) else None
 
-    def forget(self, digest: Digest) -> None:
-        """Has the layer read again when it is asked for next."""
-        self._index.write(lambda connection: forget_layer(connection, digest))
-        with contextlib.suppress(FileNotFoundError):
-            self._storage.remove(self._storage.layer_toc_path(digest))
+    def _known(self, digest: Digest) -> Made | None:
+        """None too where its table of contents was lost, which says more than the index."""
+        with self._index.reading() as connection:
+            state = layer_state(connection, digest)
+        if state is None:
+            return None
+        if state.state != "ready":
+            return "unindexable"
+        return "ready" if self._storage.exists(self._storage.layer_toc_path(digest)) else None
 
     def _held(self, digest: Digest) -> blobs.Record | None:
         """The row of content that is there."""

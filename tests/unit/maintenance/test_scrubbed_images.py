@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import marisa_trie
 import pytest
 
 from orlop.database import repositories, v1_images

@@ -94,7 +94,7 @@ class Derived:
 def _check_trie(content: bytes) -> None:
     """LayerInvalid where it cannot be loaded."""
     # Loaded only where there are such documents.
-    import marisa_trie
+    import marisa_trie  # type: ignore[import-not-found]
 
     try:
         marisa_trie.Trie().frombytes(content)

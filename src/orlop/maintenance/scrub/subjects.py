@@ -34,21 +34,9 @@ PHASES = (
     "image lists", "image objects", "tables of contents", "documents", "links",
 )  # fmt: skip
 (
-    RELATIONS,
-    ENTRIES,
-    TAG_OBJECTS,
-    OBJECTS,
-    BLOBS,
-    REFERENCES,
-    MANIFESTS,
-    TAGS,
-    OF_V1,
-    LISTS,
-    V1_OBJECTS,
-    TABLES,
-    DOCUMENTS,
-    HELD,
-) = PHASES
+    RELATIONS, ENTRIES, TAG_OBJECTS, OBJECTS, BLOBS, REFERENCES, MANIFESTS, TAGS, OF_V1, LISTS, V1_OBJECTS, TABLES,
+    DOCUMENTS, HELD,
+) = PHASES  # fmt: skip
 
 Step = tuple[str, Subject | None]
 """A cursor, and what is to be looked at before the phase has come so far; None: nothing was amiss until there."""
