@@ -130,11 +130,11 @@ def notes(runs: int, tls_runs: int, machine: str, commit: str) -> str:
     )
 
 
-def insert(readme: Path, text: str) -> None:
+def insert(readme: Path, text: str, first: str = BEGIN, last: str = END) -> None:
     """Put `text` between the markers of `readme`. BenchError: they are not there, once and in order."""
     content = readme.read_text()
-    before, begin, rest = content.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = content.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise BenchError(f"{readme} has no place for the table: add the lines {BEGIN} and {END}")
-    readme.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+        raise BenchError(f"{readme} has no place for the table: add the lines {first} and {last}")
+    readme.write_text(f"{before}{first}\n{text}{last}{after}")
