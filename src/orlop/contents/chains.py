@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from orlop.database import manifests, v1_images
+from orlop.database import blobs, manifests, v1_images
 from orlop.database.connection import Connection
 from orlop.database.manifests import Found
 from orlop.domain.digest import Digest
@@ -64,7 +64,7 @@ def chain_id(diff_ids: Sequence[str]) -> str:
 
 
 def of_manifest(connection: Connection, read: Read, name: RepositoryName, digest: Digest) -> Chain | None:
-    """The image that a manifest of the repository is. None: it is no image, is gone, or cannot be read."""
+    """The image that a manifest of the repository is. None: it is no image, is not whole, or cannot be read."""
     found = manifests.by_digest(connection, name, digest)
     if found is None or found.lost:
         return None
@@ -72,7 +72,7 @@ def of_manifest(connection: Connection, read: Read, name: RepositoryName, digest
     if pushed is not None:
         return _pushed(connection, name, pushed)
     steps = _steps(read, found)
-    return _chain(name, steps, len(steps), found.digest) if steps else None
+    return _chain(connection, name, steps, len(steps), found.digest) if steps else None
 
 
 def of_image(
@@ -87,7 +87,7 @@ def of_image(
         steps = _steps(read, found) if found.media_type in IMAGES else []
         for number, (step, _) in enumerate(steps, 1):
             if step == image_id:
-                return _chain(name, steps, number, found.digest)
+                return _chain(connection, name, steps, number, found.digest)
     return None
 
 
@@ -137,8 +137,20 @@ def _steps(read: Read, found: Found) -> list[tuple[str, Digest | None]]:
         return []
 
 
-def _chain(name: RepositoryName, steps: Sequence[tuple[str, Digest | None]], count: int, manifest: str) -> Chain:
-    """Of the first `count` steps."""
+def _chain(
+    connection: Connection,
+    name: RepositoryName,
+    steps: Sequence[tuple[str, Digest | None]],
+    count: int,
+    manifest: str,
+) -> Chain | None:
+    """Of the first `count` steps. None: the repository does not hold all of their layers.
+
+    Where manifests are taken before their layers, one may name what only another repository has: who reads this one
+    learns nothing of that.
+    """
     image_id, own = steps[count - 1]
     layers = tuple(layer for _, layer in steps[:count] if layer is not None)
+    if any(blobs.held(connection, name, layer) is None for layer in layers):
+        return None
     return Chain(name, image_id, layers, own is None, manifest)

@@ -39,7 +39,7 @@ class Documents:
         self._read = read
 
     def of_manifest(self, name: RepositoryName, digest: Digest) -> Chain | None:
-        """The image that a manifest of the repository is. None: it is no image, is gone, or cannot be read."""
+        """The image that a manifest of the repository is. None: it is no image, is not whole, or cannot be read."""
         with self._database.snapshot() as connection:
             return chains.of_manifest(connection, self._read, name, digest)
 

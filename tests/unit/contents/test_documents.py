@@ -11,8 +11,10 @@ import pytest
 
 from orlop.contents.chains import EMPTY_DIFF_ID, chain_id
 from orlop.domain.digest import Digest
-from orlop.domain.errors import ContentsPending, ContentsUnindexable
+from orlop.domain.errors import ContentsPending, ContentsUnindexable, ImageUnknown
+from orlop.domain.v1.ids import ImageId
 from orlop.storage.base import Storage
+from tests.protocol.content import OCI_CONFIG, OCI_LAYER, descriptor, encode, image
 from tests.unit.contents.known import Known, diff_id_of, directory, file, link, whiteout
 from tests.unit.registry.house import CALLER, NAME, OTHER, House
 from tests.unit.registry.v1_house import V1House, archive, bzip2ed, image_id
@@ -114,7 +116,7 @@ def test_each_image_of_a_chain_gets_its_own_when_it_is_asked_for(house: House, k
     known.push([known.layer(file("/a")), known.layer(file("/b"), whiteout("/a"))], "latest", history="L-L-")
     top = v1.v1.tags.listing(CALLER, NAME)["latest"]
     files = []
-    for shown in v1.v1.reading.find(CALLER, NAME, image_id("").__class__(top)).ancestry:
+    for shown in v1.v1.reading.find(CALLER, NAME, ImageId(top)).ancestry:
         chain = known.documents.of_image(NAME, shown)
         assert chain is not None
         known.documents.publish(chain)
@@ -274,3 +276,25 @@ def test_what_has_no_row_any_more_goes_once_its_image_has_gone(house: House, kno
     house.manifests.delete(CALLER, NAME, digest)
     known.sweep()
     assert {path.rpartition("/")[0] for path in known.objects()} == {folders[1]}
+
+
+def test_a_layer_that_only_another_repository_has_tells_nothing(tmp_path: Path) -> None:
+    """Where manifests are taken before their layers, whoever knows a digest can name it."""
+    with House(tmp_path / "sparse.db", sparse=True) as sparse:
+        elsewhere = Known(sparse, tmp_path / "sparse-contents.db")
+        layer = elsewhere.layer(file("/secret"))
+        sparse.push_blob(layer, OTHER)
+        config = encode({"os": "linux", "history": []})
+        sparse.push_blob(config)
+        manifest = encode(image(descriptor(config, OCI_CONFIG), [descriptor(layer, OCI_LAYER)]))
+        digest = sparse.push(manifest, "latest").digest
+        v1 = V1House(sparse)
+        shown = ImageId(v1.v1.tags.listing(CALLER, NAME)["latest"])
+        with pytest.raises(ImageUnknown):
+            v1.v1.reading.find(CALLER, NAME, shown)
+        assert elsewhere.documents.of_manifest(NAME, digest) is None
+        assert elsewhere.documents.of_image(NAME, shown) is None
+        sparse.push_blob(layer)
+        assert v1.v1.reading.find(CALLER, NAME, shown).layer.digest == Digest.of(layer)
+        assert elsewhere.documents.of_manifest(NAME, digest) == elsewhere.documents.of_image(NAME, shown) is not None
+        elsewhere.close()

@@ -71,6 +71,8 @@ class Reading:
         if place is None:
             raise ImageUnknown
         image: Image = place.chain[-1]
+        if image.layer is not None and blobs.held(connection, name, image.layer.digest) is None:
+            raise ImageUnknown  # where manifests are taken before their layers, it may be another repository's
         layer = (
             self._layer(connection, Digest(image.layer.digest))
             if image.layer is not None
