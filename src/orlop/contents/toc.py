@@ -32,6 +32,7 @@ WINDOW = 32 << 10
 _HEAD = f"orlop-toc {VERSION}\n".encode()
 _TAIL = b"orlop-toc"
 _LENGTH = 8
+_END = hashlib.sha256().digest_size + _LENGTH + len(_TAIL)
 _MOST_FOOTER = 256 << 20
 _LIKELY_FOOTER = 64 << 10
 
@@ -39,7 +40,7 @@ _PIECE = 64 << 10
 _LEVEL = 3
 _WINDOWS_AT_ONCE = 4 << 20
 _MOST_WINDOW_LOG = 23
-_MOST_LINE = 64 << 20
+_MOST_LINE = 16 << 20
 
 T = TypeVar("T")
 
@@ -154,7 +155,7 @@ class TocWriter:
             checksum=self._checksum.hexdigest(),
         )
         encoded = self._encoder.encode(footer)
-        self._output.write(encoded + len(encoded).to_bytes(_LENGTH, "big") + _TAIL)
+        self._output.write(encoded + hashlib.sha256(encoded).digest() + len(encoded).to_bytes(_LENGTH, "big") + _TAIL)
         self._output.flush()
         return footer
 
@@ -197,11 +198,10 @@ def read_footer(storage: "Storage", path: str) -> Footer:
     """Reads the end of the file only."""
     size = storage.get_size(path)
     tail = _range(storage, path, max(0, size - _LIKELY_FOOTER), size)
-    length = _footer_length(tail, size)
-    begin = size - length - _LENGTH - len(_TAIL)
+    begin = _footer_place(tail, size)
     if begin < size - len(tail):
         tail = _range(storage, path, begin, size)
-    return _footer(tail[len(tail) - (size - begin) :][:length], begin)
+    return _footer(tail[begin - size :], begin)
 
 
 def entries(storage: "Storage", path: str, footer: Footer) -> Iterator[Entry]:
@@ -254,20 +254,24 @@ def _range(storage: "Storage", path: str, begin: int, end: int) -> bytes:
     return b"".join(storage.stream_read(path, (begin, end - 1)))
 
 
-def _footer_length(tail: bytes, size: int) -> int:
+def _footer_place(tail: bytes, size: int) -> int:
     if not tail.endswith(_TAIL):
         raise _damaged("it does not end as it should")
-    place = len(tail) - len(_TAIL)
-    length = int.from_bytes(tail[max(0, place - _LENGTH) : place], "big")
-    if not 0 < length <= min(_MOST_FOOTER, size - len(_HEAD) - _LENGTH - len(_TAIL)):
+    end = len(tail) - len(_TAIL)
+    length = int.from_bytes(tail[max(0, end - _LENGTH) : end], "big")
+    if not 0 < length <= min(_MOST_FOOTER, size - len(_HEAD) - _END):
         raise _damaged("its footer is not where it should be")
-    return length
+    return size - _END - length
 
 
-def _footer(encoded: bytes, begin: int) -> Footer:
+def _footer(tail: bytes, begin: int) -> Footer:
+    """`tail`: from the footer on."""
+    encoded, checksum = tail[:-_END], tail[-_END : -_LENGTH - len(_TAIL)]
+    if hashlib.sha256(encoded).digest() != checksum:
+        raise _damaged("the checksum of its footer does not match")
     try:
         footer = msgspec.json.decode(encoded, type=Footer)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise _damaged("its footer cannot be read") from error
     if footer.version != VERSION:
         raise LayerInvalid(f"the table of contents has the format {footer.version}, which is not known here")
@@ -305,5 +309,5 @@ def _unpacked(storage: "Storage", path: str, stretches: list[tuple[int, int]]) -
             yield given
             while not unpacker.needs_input and not unpacker.eof:
                 yield unpacker.decompress(b"", _PIECE * 4)
-    if not unpacker.eof:
-        raise _damaged("a section is cut short")
+    if not unpacker.eof or unpacker.unused_data:
+        raise _damaged("a section does not end where it should")
