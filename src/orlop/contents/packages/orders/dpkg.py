@@ -19,9 +19,11 @@ def key(version: str) -> tuple[Any, ...]:
 
 
 def _turns(text: str) -> tuple[Any, ...]:
-    """The last turn is always an empty one: it stands for the end."""
+    """The last turn is always an empty one: it stands for the end. A revision that is missing is 0."""
     return tuple(
-        part for match in _TURNS.finditer(text) for part in ((*map(_rank, match[1]), _rank("")), int(match[2] or "0"))
+        part
+        for match in _TURNS.finditer(text or "0")
+        for part in ((*map(_rank, match[1]), _rank("")), int(match[2] or "0"))
     )
 
 

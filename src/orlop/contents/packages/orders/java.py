@@ -3,6 +3,9 @@
 A version is a list of numbers and words. A hyphen, and each change between digits and letters, begins a list within the
 list. What counts for nothing at the end of a list (0, `final`, `ga`, `release`) is left out. Some words come before the
 release that they belong to: `alpha`, `beta`, `milestone`, `rc`, `snapshot`.
+
+As Maven 3.9 compares them, so with its one fault: words between dots go round in a circle with those behind a hyphen
+(`1.x.1` < `1-rc` < `1` < `1.x.1`).
 """
 
 import re
