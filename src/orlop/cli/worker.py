@@ -40,7 +40,9 @@ def command(settings: Settings, until_idle: bool, supervised: bool) -> None:
     """
     if not settings.contents.enabled:
         raise StoreRefused("contents.enabled is false, so that nothing asks a worker for anything: set it to true")
-    telemetry.configure(settings.log.format, settings.log.level)
+    # Where a person watches, one line tells how far it is.
+    watched = until_idle and sys.stderr.isatty() and settings.log.level == "info"
+    telemetry.configure(settings.log.format, "warning" if watched else settings.log.level)
     with open_store(settings) as (storage, database), contextlib.closing(Index(index_path(database))) as index:
         backlog.check(database, index)
         with ProgressLine() as line:
@@ -51,8 +53,8 @@ def command(settings: Settings, until_idle: bool, supervised: bool) -> None:
         if loop.abandoned:
             # Its commits are made; what it is at would take a while to notice that nobody wants it.
             os._exit(0)
-    if until_idle:
-        tally.report()
+        if until_idle:
+            tally.report()
 
 
 class _Tally:
