@@ -19,7 +19,7 @@ help:
 	@echo "make test-full  all tests; what the machine lacks is a failure"
 	@echo "make lint       style, types, import directions"
 	@echo "make format     put the style right"
-	@echo "make bench      measure against Debian's docker-registry"
+	@echo "make bench      measure against Debian's docker-registry, and how fast it looks inside"
 	@echo "make torture    kill, cut, fill and confuse it for 20 minutes"
 	@echo "make clean      remove .venv and caches; not the data"
 
@@ -47,6 +47,7 @@ format: .venv/lint
 bench: .venv/test
 	@sh tests/debian.sh docker-registry wrk
 	$(BIN)/python -m tests.bench $(ARGS)
+	$(BIN)/python -m tests.bench.inside
 
 torture: .venv/test
 	@sh tests/debian.sh $(PACKAGES) docker-registry
