@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Literal, cast
 
-from orlop.contents import sandbox, toc
+from orlop.contents import labels, sandbox, toc
 from orlop.contents.chains import Chain
 from orlop.contents.documents import Documents
+from orlop.contents.images import LARGEST_CONFIG
 from orlop.contents.index import Index
 from orlop.contents.layers import layer_state, mark_unindexable
 from orlop.contents.limits import Limits
@@ -19,6 +20,7 @@ from orlop.database import blobs, manifests
 from orlop.database.engine import Database
 from orlop.domain.digest import Digest, new_hasher
 from orlop.domain.errors import BlobUnknown, ContentsUnindexable, LayerInvalid, ManifestInvalid
+from orlop.domain.image_config import parse_image_config
 from orlop.domain.manifest import parse_manifest
 from orlop.domain.name import RepositoryName
 from orlop.storage.base import Storage
@@ -87,6 +89,8 @@ class Making:
 
     def image(self, name: RepositoryName, digest: Digest) -> Made:
         """Makes the documents of an image whose layers are known. ContentsPending: one of them is not any more."""
+        with contextlib.suppress(BlobUnknown, ManifestInvalid):
+            self._note_labels(name, digest)
         return self._published(self._documents.of_manifest(name, digest))
 
     def v1_image(self, name: RepositoryName, image_id: str) -> Made:
@@ -102,6 +106,18 @@ class Making:
         except ContentsUnindexable:
             return "unindexable"
         return "ready"
+
+    def _note_labels(self, name: RepositoryName, digest: Digest) -> None:
+        found = manifests.by_digest(self._database.reader(), name, digest)
+        if found is None or labels.are_known(self._index.reader(), digest):
+            return
+        manifest = parse_manifest(self._read(digest), found.media_type)
+        known = None
+        if manifest.config is not None and manifest.config.size <= LARGEST_CONFIG:
+            known = parse_image_config(self._read(manifest.config.digest))
+        noted = labels.of(known.labels if known is not None else {}, manifest.annotations)
+        if noted:
+            self._index.write(lambda connection: labels.save(connection, digest, noted))
 
     def _unknown(self, layers: Iterable[Digest]) -> list[Digest] | None:
         missing = [layer for layer in dict.fromkeys(layers) if self._known(layer) is None]

@@ -1,6 +1,6 @@
 """The tables of contents.db; docs/formats/contents.md says what they mean."""
 
-VERSION = 1
+VERSION = 2
 """Raised with every change of the tables, or of what is put into them. A file of another version is thrown away."""
 
 KINDS = ("file", "directory", "symlink", "hardlink", "character", "block", "fifo")
@@ -56,10 +56,9 @@ CREATE TABLE entries (
     sparse TEXT,
     PRIMARY KEY (layer_id, parent_id, path_id)
 ) WITHOUT ROWID;
-CREATE INDEX entries_by_path ON entries (path_id, layer_id);
-CREATE INDEX entries_by_digest ON entries (digest) WHERE digest IS NOT NULL;
+CREATE INDEX entries_by_path ON entries (path_id, kind, layer_id);
+CREATE INDEX entries_by_digest ON entries (digest, path_id) WHERE digest IS NOT NULL;
 CREATE INDEX entries_implicit ON entries (layer_id, path_id) WHERE implicit;
-CREATE INDEX entries_links ON entries (path_id, layer_id) WHERE kind = 2;
 
 CREATE TABLE whiteouts (
     layer_id INTEGER NOT NULL,
@@ -103,6 +102,20 @@ CREATE TABLE images (
 ) WITHOUT ROWID;
 CREATE INDEX images_by_chain ON images (chain_id);
 CREATE INDEX images_by_manifest ON images (manifest);
+
+CREATE TABLE labels (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    UNIQUE (key, value)
+);
+CREATE VIRTUAL TABLE label_search USING fts5(label, content='', columnsize=0, tokenize='trigram');
+CREATE TABLE labelled (
+    label_id INTEGER NOT NULL,
+    manifest TEXT NOT NULL,
+    PRIMARY KEY (label_id, manifest)
+) WITHOUT ROWID;
+CREATE INDEX labelled_by_manifest ON labelled (manifest);
 
 INSERT INTO names (id, name) VALUES (1, x'');
 INSERT INTO paths (id, parent, name_id) VALUES (1, 0, 1);
