@@ -5,6 +5,7 @@ compares versions. Versions whose keys are equal count as the same, whatever the
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from orlop.contents.packages.orders import apk, dpkg, golang, java, npm, python, rpm
@@ -31,5 +32,11 @@ def compare(ecosystem: str, version: str, other: str) -> int:
     """Below 0 where `version` is older than `other`, 0 where they are the same, above 0 where it is newer."""
     if ecosystem == "rpm":
         version, other = rpm.comparable(version, other)
-    first, second = _KEYS[ecosystem](version), _KEYS[ecosystem](other)
+    first, second = _remembered(ecosystem, version), _remembered(ecosystem, other)
     return int(first > second) - int(first < second)
+
+
+@lru_cache(maxsize=4096)
+def _remembered(ecosystem: str, version: str) -> Any:
+    """A question compares one version with many, and many layers have the same ones."""
+    return _KEYS[ecosystem](version)
