@@ -36,14 +36,19 @@ def main(argument: str) -> int:
     try:
         with open(0, "rb", buffering=0, closefd=False) as source, open(1, "wb", _BUFFER, closefd=False) as output:
             index(source, output, limits)
-    except (LayerInvalid, Unsupported) as error:
-        reason = str(error)
-    except MemoryError:
-        reason = f"the layer cannot be read in {limits.memory // _MIB} MiB of memory"
+    except (LayerInvalid, Unsupported, MemoryError) as error:
+        reason = _reason(error, limits)
     else:
         return 0
     sys.stderr.write(msgspec.json.encode({"error": reason}).decode("ascii", "replace") + "\n")
     return UNINDEXABLE
+
+
+def _reason(error: Exception, limits: Limits) -> str:
+    # zstd has its own way to say it.
+    if isinstance(error, MemoryError) or "not enough memory" in str(error.__cause__):
+        return f"the layer cannot be read in {limits.memory // _MIB} MiB of memory"
+    return str(error)
 
 
 def index(source: Source, output: BinaryIO, limits: Limits) -> None:

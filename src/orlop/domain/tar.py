@@ -74,7 +74,11 @@ def named(name: bytes, magic: bytes, prefix: bytes, block: bytes) -> bytes:
 
 def check(block: bytes, checksum: bytes) -> None:
     """LayerInvalid where the checksum of a header does not match."""
-    told, unsigned = number(checksum), _unsigned_sum(block, checksum)
+    try:
+        told = number(checksum)
+    except LayerInvalid:
+        told = -1
+    unsigned = _unsigned_sum(block, checksum)
     if told != unsigned and told != unsigned - _signs(block):
         raise LayerInvalid("the layer is no tar archive, or is damaged: the checksum of a header does not match")
 
