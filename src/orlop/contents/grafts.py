@@ -18,7 +18,11 @@ from orlop.contents.rows import NOWHERE, Row, implicit_directory
 _CACHED = 1024
 
 _CANDIDATES = """
-SELECT e.layer_id, e.path_id FROM json_each(?) j CROSS JOIN entries e ON e.layer_id = j.value AND e.implicit
+SELECT e.layer_id, e.path_id, EXISTS (
+    SELECT 1 FROM whiteouts w
+    WHERE w.layer_id = e.layer_id AND w.parent_id = e.parent_id AND w.path_id = e.path_id AND w.opaque
+)
+FROM json_each(?) j CROSS JOIN entries e ON e.layer_id = j.value AND e.implicit
 WHERE EXISTS (SELECT 1 FROM entries s WHERE s.path_id = e.path_id AND s.kind = 2)
 ORDER BY j.key, e.path_id
 """
@@ -31,6 +35,16 @@ SELECT n.name FROM up JOIN paths p ON p.id = up.id JOIN names n ON n.id = p.name
 ORDER BY depth DESC
 """
 
+# The layer takes the link away itself, or something on the way to it.
+_HIDDEN = """
+WITH RECURSIVE up (id, parent) AS (
+    SELECT p.id, p.parent FROM paths p WHERE p.id = ?1
+    UNION ALL SELECT p.id, p.parent FROM up JOIN paths p ON p.id = up.parent
+)
+SELECT 1 FROM up JOIN whiteouts w ON w.layer_id = ?2 AND w.parent_id = up.parent AND w.path_id = up.id
+WHERE NOT (w.opaque AND up.id = ?1)
+"""
+
 
 class Grafts:
     """Of one image. Layers are named by their places in the chain."""
@@ -38,18 +52,24 @@ class Grafts:
     def __init__(self) -> None:
         self._moved: set[tuple[int, int]] = set()
         self._rows: dict[bytes, list[tuple[int, Row]]] = {}
+        self._opaque: set[tuple[bytes, bytes, int]] = set()
 
     def __bool__(self) -> bool:
         return bool(self._moved)
 
-    def add(self, layer: int, path_id: int, target: bytes) -> None:
-        """What is in the directory of `path_id` in `layer` is at `target`, a path without links."""
+    def add(self, layer: int, path_id: int, target: bytes, *, opaque: bool) -> None:
+        """What is in the directory of `path_id` in `layer` is at `target`, a path without links.
+
+        `opaque`: the mark of that is in it, too.
+        """
         self._moved.add((layer, path_id))
         names = target.split(b"/") if target != b"/" else [b""]
         for depth, name in enumerate(names, 1):
             source = path_id if depth == len(names) else NOWHERE
             parent = b"/".join(names[: depth - 1]) or b"/" * (depth > 1)
             self._rows.setdefault(parent, []).append((layer, implicit_directory(name, source)))
+            if opaque and depth == len(names):
+                self._opaque.add((parent, name, layer))
 
     def is_moved(self, layer: int, path_id: int) -> bool:
         return (layer, path_id) in self._moved
@@ -57,6 +77,10 @@ class Grafts:
     def rows_in(self, parent: bytes, layer: int) -> list[Row]:
         """What the layer has in a directory beyond its own rows: `/` is in an empty path, with an empty name."""
         return [row for place, row in self._rows.get(parent, ()) if place == layer]
+
+    def opaque_in(self, parent: bytes, layer: int) -> list[tuple[bytes, int]]:
+        """The names of directories below which the layer takes away all."""
+        return [(name, 1) for where, name, place in self._opaque if (where, place) == (parent, layer)]
 
     def rows_at(self, parent: bytes, name: bytes) -> list[tuple[int, Row]]:
         """The same of all layers at one path."""
@@ -94,9 +118,11 @@ grafts_of = _Cache().of
 def _found(connection: sqlite3.Connection, layers: Sequence[int], place: Place) -> Grafts:
     grafts = Grafts()
     places = {layer: number for number, layer in enumerate(layers)}
-    for layer, path_id in connection.execute(_CANDIDATES, (json.dumps(list(layers)),)).fetchall():
+    for layer, path_id, opaque in connection.execute(_CANDIDATES, (json.dumps(list(layers)),)).fetchall():
+        if connection.execute(_HIDDEN, (path_id, layer)).fetchone():
+            continue
         path = b"".join(b"/" + name for (name,) in connection.execute(_PATH, (path_id,)))
         target = place(places[layer], grafts, path)
         if target is not None:
-            grafts.add(places[layer], path_id, target)
+            grafts.add(places[layer], path_id, target, opaque=bool(opaque))
     return grafts

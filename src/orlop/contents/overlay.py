@@ -106,6 +106,7 @@ class Overlay:
                 whiteouts += self.rows.whiteouts_in(layer, path_id)
             if self.grafts:
                 rows += self.grafts.rows_in(directory.path, layer)
+                whiteouts += self.grafts.opaque_in(directory.path, layer)
             yield layer, rows, whiteouts
 
     def descend(self, top: Live, key: Callable[[Live], bytes], columns: str = FULL) -> Iterator[Live]:
@@ -194,6 +195,7 @@ class Overlay:
         for layer, row in self.grafts.rows_at(directory.path, name):
             if any(source.layer == layer for source in sources):
                 rows.setdefault(layer, []).append(row)
+                whiteouts.setdefault(layer, []).extend(self.grafts.opaque_in(directory.path, layer))
         found: dict[bytes, Live] = {}
         for layer in sorted(rows.keys() | whiteouts.keys()):
             self._lay(found, directory.stem, layer, rows.get(layer, []), whiteouts.get(layer, []))

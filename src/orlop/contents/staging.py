@@ -110,7 +110,9 @@ class Staging:
 
     def _take_away(self, key: bytes, opaque: bool) -> None:
         # Whoever unpacks it makes the mark's directory first.
-        key = self._folder(key) if opaque else self._placed(key)
+        self._hide(self._folder(key) if opaque else self._placed(key), opaque)
+
+    def _hide(self, key: bytes, opaque: bool) -> None:
         self._connection.execute("INSERT OR IGNORE INTO staged.whiteouts (key, opaque) VALUES (?, ?)", (key, opaque))
 
     def _make_room(self, key: bytes, kind: int) -> None:
@@ -120,6 +122,8 @@ class Staging:
             return
         if found[0] in (DIRECTORY, SYMLINK):
             self._forget()
+        if kind == DIRECTORY:  # what was there has hidden all that lower layers have below
+            self._hide(key, False)
         if found[0] == DIRECTORY:
             self._write()
             self._connection.execute("DELETE FROM staged.rows WHERE key > ? AND key < ?", (key + b"\0", key + b"\1"))
