@@ -134,7 +134,7 @@ def big_layer(megabytes: int) -> tuple[bytes, Callable[[int, int], bytes]]:
         numbers = order[first : (start + length >> 18) + 1]
         return b"".join(units[number] for number in numbers)[start - (first << 18) :][:length]
 
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    packer = zlib.compressobj(2, zlib.DEFLATED, 31)
     packed = bytearray()
     for number in order:
         packed += packer.compress(units[number])

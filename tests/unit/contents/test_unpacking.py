@@ -155,7 +155,7 @@ def test_what_the_source_raises_comes_through() -> None:
 
 def test_checkpoints_are_some_megabytes_apart_and_weigh_little() -> None:
     content = text(24 << 20)
-    packed = gzip.compress(content, 1)
+    packed = gzip.compress(content, 2)
     kept: list[Checkpoint] = []
     unpacking = Unpacking(io.BytesIO(packed), Limits(), kept.append)
     assert b"".join(unpacking) == content
