@@ -3,6 +3,7 @@
 import io
 import os
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -143,3 +144,10 @@ def test_sections_outside_the_file_are_refused() -> None:
     place = Checkpoint(0, 0, 0, 1 << 40, 10)
     with pytest.raises(LayerInvalid):
         toc.window(stored(output.getvalue()), PATH, footer, place)
+
+
+def test_the_page_of_the_format_tells_of_each_member() -> None:
+    page = (Path(__file__).parents[3] / "docs/formats/toc.md").read_text()
+    for kind in (Footer, Entry, Package):
+        for field in kind.__struct_fields__:
+            assert f"`{field}`" in page
