@@ -150,6 +150,13 @@ _WAKE = Statement(
         .values(run_at=bindparam("now"))
     )
 )
+_RELEASE = Statement(
+    lambda _: (
+        update(jobs)
+        .where(jobs.c.state == _RUNNING, jobs.c.claimed_by.startswith(bindparam("name")))
+        .values(run_at=bindparam("now"))
+    )
+)
 _NEXT = Statement(lambda _: select(jobs.c.run_at).order_by(jobs.c.run_at).limit(literal_column("1")))
 _FIND = Statement(
     lambda _: select(*[jobs.c[name] for name in Record._fields]).where(
@@ -214,6 +221,11 @@ def defer(connection: Connection, job: Job, run_at: int, reason: str = "") -> No
 def wake(connection: Connection, digest: str) -> int:
     """Lets images that wait for this layer run now; how many."""
     return connection.run(_WAKE, digest=digest, now=connection.now())
+
+
+def release(connection: Connection, name: str) -> int:
+    """Ends the claims of workers whose names begin so: they are dead. How many. Reads all jobs."""
+    return connection.run(_RELEASE, name=name, now=connection.now())
 
 
 def next_at(connection: Connection) -> int | None:

@@ -8,7 +8,6 @@ import contextlib
 import os
 import queue
 import secrets
-import socket
 import sqlite3
 import threading
 import time
@@ -23,7 +22,7 @@ from orlop.database.engine import Database
 from orlop.database.jobs import Job
 from orlop.domain.errors import OrlopError
 from orlop.worker.handlers import Handlers
-from orlop.worker.outcomes import ATTEMPTS, Ended, Outcome, failure, settle
+from orlop.worker.outcomes import ATTEMPTS, Ended, Outcome, failure, name_of, settle
 
 log = structlog.get_logger("orlop.worker")
 
@@ -55,7 +54,7 @@ class Loop:
         self._tell = tell
         self._yielding = yielding
         self._lease = lease
-        self._name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._name = name_of(os.getpid()) + secrets.token_hex(4)
         self._stopping = threading.Event()
         self._given: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None

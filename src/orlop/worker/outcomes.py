@@ -1,6 +1,7 @@
 """How a job ends, and what that comes to in the database."""
 
 import random
+import socket
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
@@ -36,6 +37,11 @@ class Ended(NamedTuple):
     what: str
     reason: str
     seconds: float
+
+
+def name_of(pid: int) -> str:
+    """How the name of a worker in that process, on this machine, begins."""
+    return f"{socket.gethostname()}:{pid}:"
 
 
 def failure(job: Job, reason: str) -> Outcome:

@@ -16,7 +16,8 @@ from orlop.config import Settings
 from orlop.config.fields import FIELDS
 from orlop.database import jobs
 from orlop.database.engine import Database
-from orlop.worker.outcomes import Ended
+from orlop.domain.errors import OrlopError
+from orlop.worker.outcomes import Ended, name_of
 
 log = structlog.get_logger("orlop.worker")
 
@@ -79,12 +80,18 @@ class WorkerProcess:
             return False
         self._close(process)
         if code:
+            self._release(process.pid)
             log.warning("the worker has died and is started again", code=code, seconds=self._pause)
             self._again = time.monotonic() + self._pause
             self._pause = min(LONGEST_PAUSE, self._pause * 2)
         else:
             self._pause = PAUSE
         return True
+
+    def _release(self, pid: int) -> None:
+        """What it was at needs no longer wait for its claim to end."""
+        with contextlib.suppress(OrlopError):
+            self._database.write(lambda connection: jobs.release(connection, name_of(pid)))
 
     def _close(self, process: subprocess.Popen[bytes]) -> None:
         self._process = None

@@ -90,6 +90,16 @@ def test_a_renewed_claim_lasts(database: Database) -> None:
     assert claim(database, "second") is None
 
 
+def test_the_claims_of_a_worker_that_is_known_to_be_dead_end_at_once(database: Database) -> None:
+    ask(database)
+    ask(database, "b")
+    claimed(database, "host:1:x")
+    claimed(database, "host:12:y")
+    assert database.write(lambda connection: jobs.release(connection, "host:1:")) == 1
+    assert claimed(database, "second").subject == "a"
+    assert claim(database) is None
+
+
 def test_a_failed_attempt_waits_and_a_failed_job_waits_for_whoever_asks_again(database: Database) -> None:
     ask(database)
     job, later = claimed(database), now(database) + LEASE
