@@ -1,11 +1,13 @@
 """Asking a server: where it is, one request, and what can be wrong with either."""
 
+import contextlib
 import functools
+import itertools
 import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from http.client import HTTPException
+from http.client import HTTPException, HTTPResponse
 from typing import Any, NamedTuple, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
@@ -23,6 +25,7 @@ DEFAULT = "http://127.0.0.1:5000"
 TIMEOUT = 60.0
 """Seconds without a byte from the server."""
 PAGE = 1000
+PIECE = 64 * 1024
 
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?")
@@ -46,6 +49,18 @@ class Where(NamedTuple):
     name: str
     tag: str
     """Empty where none was written."""
+    digest: str = ""
+    """Of an image that is named by it."""
+
+    @property
+    def reference(self) -> str:
+        """What follows the name in an address."""
+        return self.digest or self.tag
+
+    @property
+    def plain(self) -> str:
+        """Without the host."""
+        return f"{self.name}@{self.digest}" if self.digest else f"{self.name}:{self.tag}"
 
 
 class Client:
@@ -64,46 +79,85 @@ class Client:
         self._may_sign_in = local or parts.scheme == "https"
         self._opener = build_opener(ProxyHandler({})) if local else build_opener()
 
-    def get(self, path: str, **parameters: str) -> dict[str, Any]:
+    def get(self, path: str, /, **parameters: str) -> dict[str, Any]:
         """The document at a path. Empty parameters are left out."""
         return self._ask("GET", f"{path}?{_query(parameters)}")
 
-    def delete(self, path: str, **parameters: str) -> dict[str, Any]:
+    def get_at(self, address: str) -> dict[str, Any]:
+        """The document at an address that the server has told."""
+        if not address.startswith("/"):
+            raise ServerError(self._strange())
+        return self._ask("GET", address)
+
+    @contextlib.contextmanager
+    def download(self, path: str, /, **parameters: str) -> Iterator[Iterator[bytes] | None]:
+        """The bytes at a path in pieces; None where there is a document in their place."""
+        with self._asked("GET", f"{path}?{_query(parameters)}", "*/*") as answer:
+            is_document = answer.headers.get_content_type() == "application/json"
+            yield None if is_document else self._pieces(answer)
+
+    def delete(self, path: str, /, **parameters: str) -> dict[str, Any]:
         """What came of it."""
         return self._ask("DELETE", f"{path}?{_query(parameters)}")
 
-    def items(self, path: str, limit: int | None, **parameters: str) -> Iterator[dict[str, Any]]:
+    def items(self, path: str, limit: int | None, /, **parameters: str) -> Iterator[dict[str, Any]]:
         """The items of a list, page by page; `limit` at most."""
-        path = f"{path}?{_query({'n': str(min(limit or PAGE, PAGE)), **parameters})}"
-        sent = 0
-        while path.startswith("/") and sent != limit:
-            page = self._ask("GET", path)
+        page = self._ask("GET", f"{path}?{_query({'n': str(min(limit or PAGE, PAGE)), **parameters})}")
+        return itertools.islice(self.items_of(page), limit)
+
+    def items_of(self, page: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The items of a page and of those that follow it."""
+        while True:
             items = page.get("items")
             if not isinstance(items, list):
                 raise ServerError(self._strange())
-            for item in items[: None if limit is None else limit - sent]:
-                yield item
-                sent += 1
-            path = page.get("next") or ""
+            yield from items
+            following = page.get("next")
+            if not following:
+                return
+            page = self.get_at(following)
 
     def _ask(self, method: str, path: str) -> dict[str, Any]:
-        headers = {"Accept": "application/json", "User-Agent": f"orlop/{__version__}"}
+        with self._asked(method, path, "application/json") as answer:
+            try:
+                document = json.loads(answer.read())
+            except (OSError, HTTPException) as error:
+                raise ServerError(self._unreachable(error)) from error
+            except ValueError as error:
+                raise ServerError(self._strange()) from error
+        if not isinstance(document, dict):
+            raise ServerError(self._strange())
+        return document
+
+    def _pieces(self, answer: HTTPResponse) -> Iterator[bytes]:
+        """The body, and a ServerError where it ends too early."""
+        while piece := self._piece(answer):
+            yield piece
+        if answer.length:
+            raise ServerError(f"{self.server} has cut the file short: {answer.length} bytes are missing")
+
+    def _piece(self, answer: HTTPResponse) -> bytes:
+        try:
+            return answer.read1(PIECE)
+        except (OSError, HTTPException) as error:
+            raise ServerError(self._unreachable(error)) from error
+
+    @contextlib.contextmanager
+    def _asked(self, method: str, path: str, accept: str) -> Iterator[HTTPResponse]:
+        """The answer, closed after the block; ServerError where there is none, or a refusal."""
+        headers = {"Accept": accept, "User-Agent": f"orlop/{__version__}"}
         header = authorization(self._host, os.environ) if self._may_sign_in else None
         if header is not None:
             headers["Authorization"] = header
         request = Request(self.server + path, method=method, headers=headers)
         try:
-            with self._opener.open(request, timeout=TIMEOUT) as answer:
-                document = json.loads(answer.read())
+            answer = self._opener.open(request, timeout=TIMEOUT)
         except HTTPError as error:
             raise self._refusal(error) from error
         except (OSError, HTTPException) as error:
             raise ServerError(self._unreachable(error)) from error
-        except ValueError as error:
-            raise ServerError(self._strange()) from error
-        if not isinstance(document, dict):
-            raise ServerError(self._strange())
-        return document
+        with answer:
+            yield answer
 
     def _refusal(self, error: HTTPError) -> ServerError:
         try:

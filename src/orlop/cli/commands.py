@@ -30,6 +30,11 @@ GROUPS: dict[str, dict[str, Entry]] = {
     LOOK_INSIDE: {
         "repo": Entry("orlop.cli.repo:command", "List or delete the repositories of a registry."),
         "tag": Entry("orlop.cli.tag:command", "List or delete the tags of a repository."),
+        "files": Entry("orlop.cli.files:command", "List what is in an image."),
+        "cat": Entry("orlop.cli.cat:command", "Write one file of an image."),
+        "diff": Entry("orlop.cli.diff:command", "Show what differs between two images."),
+        "waste": Entry("orlop.cli.waste:command", "Show what an image ships for nothing."),
+        "cost": Entry("orlop.cli.cost:command", "Show what pulling an image costs."),
     },
     KEEP: {
         "gc": Entry("orlop.cli.gc:command", "Take away what nothing keeps."),

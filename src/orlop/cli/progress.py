@@ -31,6 +31,11 @@ class ProgressLine:
         of = f" of {told[1]} ({done * 100 // total}%)" if total else ""
         self._write(f"{stage}: {told[0]}{of}")
 
+    def say(self, text: str) -> None:
+        """Shows the text, where there is no number to show."""
+        if self._shown:
+            self._write(text)
+
     def _write(self, line: str) -> None:
         click.echo(f"\r{line.ljust(self._width)}", err=True, nl=False)
         self._width = len(line)

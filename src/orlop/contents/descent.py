@@ -5,20 +5,23 @@ from collections.abc import Iterator
 from orlop.contents.overlay import Node, Overlay
 from orlop.domain.errors import FileUnknown
 
+DEEPEST = 1 << 20
+"""More levels than any path has."""
 
-def below(view: Overlay, top: bytes, after: bytes = b"") -> Iterator[Node]:
+
+def below(view: Overlay, top: bytes, after: bytes = b"", depth: int = DEEPEST) -> Iterator[Node]:
     """All below a directory in the order of `Overlay.walk`, from what comes behind the path `after` on.
 
-    What was seen before is not looked at again. `after` need not be there any more.
+    What was seen before is not looked at again. `after` need not be there any more. `depth`: how many levels.
     """
-    levels = _levels_behind(view, top, after) if after else [children(view, top)]
+    levels = _levels_behind(view, top, after)[:depth] if after else [children(view, top)]
     while levels:
         node = next(levels[-1], None)
         if node is None:
             levels.pop()
             continue
         yield node
-        if node.kind == "directory":
+        if node.kind == "directory" and len(levels) < depth:
             levels.append(children(view, node.path))
 
 

@@ -32,7 +32,8 @@ class Page(NamedTuple):
 
     most: int
     after: bytes = b""
-    recursive: bool = False
+    depth: int = 1
+    """Levels of directories below it that are listed."""
 
 
 class Listing(NamedTuple):
@@ -159,8 +160,8 @@ def _unfollowed(view: Overlay, path: bytes) -> Node:
 
 
 def _listing(view: Overlay, node: Node, page: Page) -> Listing:
-    if page.recursive:
-        found = below(view, node.path, page.after)
+    if page.depth > 1:
+        found = below(view, node.path, page.after, page.depth)
         items = [item for _, item in zip(range(page.most + 1), found, strict=False)]
     else:
         after = page.after.rpartition(b"/")[2]

@@ -1,5 +1,6 @@
 """`/api/v1/repositories/<name>/-/files/<reference>/<path>`."""
 
+import re
 from collections.abc import Iterator
 from itertools import chain
 from typing import Annotated
@@ -8,6 +9,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import Meta
 
+from orlop.contents.descent import DEEPEST
 from orlop.contents.files import Found, Page
 from orlop.domain.errors import FileUnknown, ParameterInvalid
 from orlop.domain.name import parse_reference
@@ -28,6 +30,11 @@ from orlop.web.api.images import (
 from orlop.web.api.queries import DEFAULT_COUNT, SIZE, Parameter, page_size
 from orlop.web.conditions import is_known
 from orlop.web.ranges import parse_range
+from orlop.web.targets import Target
+
+MOST_DEPTH = 1000
+
+_NUMBER = re.compile(r"[0-9]{1,4}")
 
 PARAMETERS = (
     PLATFORM,
@@ -39,6 +46,11 @@ PARAMETERS = (
     Parameter("stat", "Tell of the file in place of its content.", {"type": "boolean", "default": False}),
     Parameter("follow", "With `stat`: false tells of a symbolic link itself.", {"type": "boolean", "default": True}),
     Parameter("recursive", "List a directory with all below it.", {"type": "boolean", "default": False}),
+    Parameter(
+        "depth",
+        "With `recursive`: only so many levels of it.",
+        {"type": "integer", "minimum": 1, "maximum": MOST_DEPTH},
+    ),
     SIZE,
     Parameter("last", "Where the page before ended; take it from `next`.", {"type": "string", "maxLength": 8192}),
     Parameter("as", "`text`: send the file as text, to be shown in place of being saved.", {"enum": ["text"]}),
@@ -103,7 +115,7 @@ class _Asked:
         self.follow = flag_of(target, "follow", default=True)
         if not self.follow and not self.stat:
             raise ParameterInvalid("follow goes with stat=true", detail={"parameter": "follow"})
-        self.page = Page(page_size(target), bytes_of(target, "last") or b"", flag_of(target, "recursive"))
+        self.page = Page(page_size(target), bytes_of(target, "last") or b"", _depth(target))
         if target.first("as") not in (None, "text"):
             raise ParameterInvalid("as must be text", detail={"parameter": "as", "known": ["text"]})
         self.as_text = target.first("as") == "text"
@@ -114,14 +126,27 @@ class _Asked:
         query = {"last": token_of(after)}
         if self.page.most != DEFAULT_COUNT:
             query["n"] = str(self.page.most)
-        if self.page.recursive:
+        if self.page.depth > 1:
             query["recursive"] = "true"
+        if 1 < self.page.depth < DEEPEST:
+            query["depth"] = str(self.page.depth)
         if self.platform:
             query["platform"] = self.platform
         if self.encoded is not None:
             query["path_b64"] = token_of(self.encoded)
         path = "" if self.encoded is not None else quote("/" + call.path.strip("/"))
         return f"/api/v1/repositories/{call.name}/-/files/{call.item}{path}?{urlencode(query)}"
+
+
+def _depth(target: Target) -> int:
+    recursive, text = flag_of(target, "recursive"), target.first("depth")
+    if text is None:
+        return DEEPEST if recursive else 1
+    if not recursive or _NUMBER.fullmatch(text) is None or not 1 <= int(text) <= MOST_DEPTH:
+        raise ParameterInvalid(
+            f"depth must be a number from 1 to {MOST_DEPTH}, with recursive=true", detail={"parameter": "depth"}
+        )
+    return int(text)
 
 
 def _directory(call: Call, asked: _Asked, found: Found) -> Directory:
