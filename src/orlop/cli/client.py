@@ -83,12 +83,6 @@ class Client:
         """The document at a path. Empty parameters are left out."""
         return self._ask("GET", f"{path}?{_query(parameters)}")
 
-    def get_at(self, address: str) -> dict[str, Any]:
-        """The document at an address that the server has told."""
-        if not address.startswith("/"):
-            raise ServerError(self._strange())
-        return self._ask("GET", address)
-
     @contextlib.contextmanager
     def download(self, path: str, /, **parameters: str) -> Iterator[Iterator[bytes] | None]:
         """The bytes at a path in pieces; None where there is a document in their place."""
@@ -113,9 +107,9 @@ class Client:
                 raise ServerError(self._strange())
             yield from items
             following = page.get("next")
-            if not following:
+            if not isinstance(following, str) or not following.startswith("/"):  # else it may lead to another server
                 return
-            page = self.get_at(following)
+            page = self._ask("GET", following)
 
     def _ask(self, method: str, path: str) -> dict[str, Any]:
         with self._asked(method, path, "application/json") as answer:

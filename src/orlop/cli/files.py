@@ -56,7 +56,7 @@ def command(
         recursive, depth, limit = True, depth or DEPTH, limit or MOST_LINES
     told = {"recursive": "true" if recursive or depth else "", "depth": str(depth or ""), "platform": platform}
     page = ask(client, where, wait, lambda: _first_page(client, where, path, limit, told))
-    items = _Limited(_items(client, page), limit)
+    items = _Limited(iter(()) if page["items"] is None else client.items_of(page), limit)
     if as_json:
         listed = None if page["items"] is None else list(items)
         told = {key: page[key] for key in ("image", "path", "entry", "step")}
@@ -95,14 +95,6 @@ def _first_page(client: Client, where: Where, path: str, limit: int | None, told
         )
     size = str(min((limit or PAGE) + 1, PAGE))
     return client.get(path_of(where, "files") + end, n=size, **told, **parameters)
-
-
-def _items(client: Client, page: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    while True:
-        yield from page["items"] or []
-        if not page.get("next"):
-            return
-        page = client.get_at(page["next"])
 
 
 def _list(items: Iterable[dict[str, Any]], *, whole: bool) -> None:
