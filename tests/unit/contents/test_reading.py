@@ -7,6 +7,7 @@ import io
 import lzma
 import random
 import sys
+import tarfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,10 +18,19 @@ from hypothesis import strategies as st
 
 from orlop.contents import inflate
 from orlop.contents.limits import Limits
+from orlop.contents.parser import index
 from orlop.contents.reading import read, read_file
-from orlop.contents.toc import Checkpoint, Frame
+from orlop.contents.toc import Checkpoint, Frame, entries, read_footer
 from orlop.domain.errors import LayerInvalid
-from tests.unit.contents.packed_layer import BLOB, TOC, PackedLayer, gzip_member, packed_layer, places_every
+from tests.unit.contents.packed_layer import (
+    BLOB,
+    TOC,
+    CountingStorage,
+    PackedLayer,
+    gzip_member,
+    packed_layer,
+    places_every,
+)
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -302,6 +312,31 @@ def test_holes_of_sparse_files_are_zeros(lengths: list[tuple[int, int]], tail: i
 def test_a_sparse_file_that_cannot_be_is_refused(blocks: PackedLayer, sparse: tuple[tuple[int, int], ...]) -> None:
     with pytest.raises(LayerInvalid, match="sparse"):
         blocks.read_file(0, 100, sparse)
+
+
+@pytest.mark.parametrize("packer", ["gzip, level 6", "gzip, members", "zstd, frames", "xz", "plain"])
+def test_each_file_of_an_archive_is_read_as_its_entry_says(packer: str) -> None:
+    chance = random.Random(4)
+    contents = {f"file{number}": bytes(chance.choices(b"abc \n", k=number * 977)) for number in range(60)}
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for name, content in contents.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    whole = archive.getvalue()
+    blob = PACKERS[packer]([whole[at : at + 100_000] for at in range(0, len(whole), 100_000)])
+    storage, output = CountingStorage(), io.BytesIO()
+    with places_every(50_000):
+        index(io.BytesIO(blob), output, Limits())
+    storage.put_content(BLOB, blob)
+    storage.put_content(TOC, output.getvalue())
+    layer = PackedLayer(storage, read_footer(storage, TOC), whole)
+    found = {
+        entry.path[1:]: layer.read_file(entry.offset, entry.size, entry.sparse, digest=entry.digest)
+        for entry in entries(storage, TOC, layer.footer)
+    }
+    assert found == contents
 
 
 def test_a_large_window_of_zstd_is_read_where_the_limits_let_it() -> None:
