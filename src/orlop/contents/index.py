@@ -45,7 +45,9 @@ class _Connection(sqlite3.Connection):
     generation = ""
 
     def __del__(self) -> None:
-        self.close()  # a thread that ends drops its connection
+        """A thread that ends drops its connection."""
+        with contextlib.suppress(sqlite3.ProgrammingError):  # it was never opened
+            self.close()
 
 
 class Index:

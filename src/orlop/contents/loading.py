@@ -18,6 +18,14 @@ from orlop.contents.packages.package import Package
 from orlop.contents.schema import ROOT
 from orlop.contents.staging import STAGED_COLUMNS, Staging, key_of
 
+# A package may be told of by a file that the layer does not have any more: its directories are forgotten as well.
+_FORGOTTEN = f"""
+WITH RECURSIVE up (id) AS (
+    SELECT path_id FROM {{0}} WHERE layer_id = ? AND path_id != {ROOT}
+    UNION SELECT p.parent FROM up JOIN paths p ON p.id = up.id WHERE p.parent > {ROOT}
+)
+INSERT OR IGNORE INTO forgotten SELECT p.id, p.name_id FROM up JOIN paths p ON p.id = up.id
+"""
 _FORGET_PATH = """
 DELETE FROM paths WHERE id = ?1
 AND NOT EXISTS (SELECT 1 FROM entries WHERE path_id = ?1) AND NOT EXISTS (SELECT 1 FROM whiteouts WHERE path_id = ?1)
@@ -68,11 +76,7 @@ def forget_layer(connection: sqlite3.Connection, digest: str) -> None:
     connection.execute("CREATE TEMP TABLE IF NOT EXISTS forgotten (id INTEGER PRIMARY KEY, name_id INTEGER)")
     connection.execute("DELETE FROM forgotten")
     for table in ("entries", "whiteouts", "packages"):
-        connection.execute(
-            f"INSERT OR IGNORE INTO forgotten SELECT p.id, p.name_id FROM {table} t JOIN paths p ON p.id = t.path_id"
-            f" WHERE t.layer_id = ? AND p.id != {ROOT}",
-            row,
-        )
+        connection.execute(_FORGOTTEN.format(table), row)
         connection.execute(f"DELETE FROM {table} WHERE layer_id = ?", row)
     connection.execute("DELETE FROM layers WHERE id = ?", row)
     # Directories come after what is in them: they were made before it, so their ids are lower.

@@ -80,7 +80,7 @@ class Staging:
             found = self._row(target)
             if found is not None and found[0] != DIRECTORY:
                 size, digest, offset, sparse = found[2], found[7], found[9], found[10]
-                if found[0] != FILE:
+                if found[0] != FILE and digest is None:
                     kind, link = found[0], found[8]
         self._make_room(key, kind)
         self._store(
