@@ -39,7 +39,7 @@ class Entry(msgspec.Struct, omit_defaults=True, kw_only=True):
     """Where the content begins in the unpacked archive; -1 where there is none."""
     sparse: tuple[tuple[int, int], ...] = ()
     """Of a sparse file: where each stretch of data stands in the content, and its length. They lie in the archive from
-    `offset` on, without gaps."""
+    `offset` on, without gaps. A file that is one hole has a stretch of no length at its end."""
     device: tuple[int, int] | None = None
     """Major and minor number."""
     xattrs: dict[str, str] = {}

@@ -12,7 +12,7 @@ class Limits(msgspec.Struct, frozen=True):
     name: int = 4096
     """Of one path, as Linux has it (PATH_MAX)."""
     paths: int = 256 << 20
-    """Of all paths and link targets together."""
+    """Of all paths, link targets, extended attributes and maps of sparse files together."""
     pax: int = 1 << 20
     """Of the extended headers of one entry."""
     unpacked: int = 64 << 30

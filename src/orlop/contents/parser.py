@@ -7,6 +7,7 @@ standard error. It is started for each layer, so it imports little; and whatever
 lose than the layer: `orlop.contents.sandbox` starts it, `orlop.contents.confinement` locks it in.
 """
 
+import errno
 import hashlib
 import sys
 from collections.abc import Callable, Iterator
@@ -14,8 +15,8 @@ from typing import BinaryIO
 
 import msgspec
 
+from orlop.contents import confinement
 from orlop.contents.archive import Archive
-from orlop.contents.confinement import confine
 from orlop.contents.limits import Limits
 from orlop.contents.packages import Collector, Package, wanted
 from orlop.contents.toc import TocWriter
@@ -32,12 +33,16 @@ _MIB = 1 << 20
 
 def main(argument: str) -> int:
     limits = msgspec.json.decode(argument, type=Limits)
-    confine(limits)
+    confinement.confine(limits)
     try:
         with open(0, "rb", buffering=0, closefd=False) as source, open(1, "wb", _BUFFER, closefd=False) as output:
             index(source, output, limits)
     except (LayerInvalid, Unsupported, MemoryError) as error:
         reason = _reason(error, limits)
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        reason = f"the layer's table of contents is larger than {confinement.OUTPUT} bytes"
     else:
         return 0
     sys.stderr.write(msgspec.json.encode({"error": reason}).decode("ascii", "replace") + "\n")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
@@ -21,6 +22,9 @@ from orlop.domain.errors import ParserFailed, Unindexable
 _PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from orlop.contents.parser import main; sys.exit(main(sys.argv[1]))"
 # Isolated; without `site`; writes no bytecode.
 _OPTIONS = ("-I", "-S", "-B")
+
+# Where a hook finds it here, as in some editable installations, its folder is not in the search path.
+_PACKAGE = str(Path(__file__).parents[2])
 
 _TICK = 0.2
 """Seconds between two looks at whether it shall stop."""
@@ -47,7 +51,7 @@ def index(source: int, output: BinaryIO, limits: Limits, stopping: Callable[[], 
 
 def _start(source: int, output: BinaryIO, limits: Limits) -> subprocess.Popen[bytes]:
     encoded = msgspec.json.encode(limits).decode()
-    folders = [os.path.abspath(folder) for folder in sys.path]
+    folders = [os.path.abspath(folder) for folder in (*sys.path, _PACKAGE)]
     try:
         return subprocess.Popen(
             [sys.executable, *_OPTIONS, "-c", _PROGRAM, encoded, *folders],

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from orlop.contents import sandbox
+from orlop.contents import parser, sandbox
 from orlop.contents.limits import Limits
 from orlop.contents.stopping import Stopped
 from orlop.domain.errors import LayerInvalid, ParserFailed, Unindexable
@@ -38,26 +38,25 @@ def run(layer: bytes, limits: Limits | None = None) -> bytes:
         return output.read()
 
 
-class Blocked:
-    """A parser that waits for its layer; `seen` gets its process each time that it is asked whether it shall stop."""
+def run_blocked(look: Callable[[Path], bool], limits: Limits | None = None) -> None:
+    """A parser that waits for its layer; `look` sees its process, and says whether it shall stop."""
 
-    def __init__(self, seen: Callable[[Path], bool], limits: Limits | None = None) -> None:
-        self.process = Path()
-        self._seen = seen
-        reader, writer = os.pipe()
-        try:
-            with tempfile.TemporaryFile() as output:
-                sandbox.index(reader, output, limits or Limits(seconds=60), self._look)
-        finally:
-            os.close(reader)
-            os.close(writer)
+    def stopping() -> bool:
+        parsers = [child for child in children(os.getpid()) if b"contents.parser" in (child / "cmdline").read_bytes()]
+        return any(is_locked_in(process) and look(process) for process in parsers)
 
-    def _look(self) -> bool:
-        for process in children(os.getpid()):
-            if b"orlop.contents.parser" in (process / "cmdline").read_bytes():
-                self.process = process
-        # When it is nobody's else, it has locked itself in.
-        return b"NoNewPrivs:\t1" in (self.process / "status").read_bytes() and self._seen(self.process)
+    reader, writer = os.pipe()
+    try:
+        with tempfile.TemporaryFile() as output:
+            sandbox.index(reader, output, limits or Limits(seconds=60), stopping)
+    finally:
+        os.close(reader)
+        os.close(writer)
+
+
+def is_locked_in(process: Path) -> bool:
+    """Whether it has done the last thing that tells of it: the clock is set right after."""
+    return "Max processes             0 " in (process / "limits").read_text()
 
 
 def children(parent: int) -> list[Path]:
@@ -101,7 +100,7 @@ def test_a_parser_that_comes_to_no_end_is_killed() -> None:
         return False
 
     with pytest.raises(Unindexable, match=r"not read in 1\.5 seconds"):
-        Blocked(look, Limits(seconds=1.5))
+        run_blocked(look, Limits(seconds=1.5))
     assert time.monotonic() - begun < 5
     assert is_gone(seen[-1])
 
@@ -114,7 +113,7 @@ def test_it_is_stopped_when_told_so() -> None:
         return True
 
     with pytest.raises(Stopped):
-        Blocked(look)
+        run_blocked(look)
     assert is_gone(seen[0])
 
 
@@ -124,7 +123,7 @@ def test_what_is_done_to_it_from_outside_says_nothing_of_the_layer() -> None:
         return False
 
     with pytest.raises(ParserFailed, match="signal 9"):
-        Blocked(kill)
+        run_blocked(kill)
 
 
 def test_a_parser_that_cannot_be_started_says_nothing_of_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +158,7 @@ def test_it_has_nothing_that_is_worth_stealing_and_little_of_everything(monkeypa
     with open(os.devnull) as inheritable:
         os.set_inheritable(inheritable.fileno(), True)
         with pytest.raises(Stopped):
-            Blocked(look, Limits(seconds=60, memory=100 * MIB, cpu=9))
+            run_blocked(look, Limits(seconds=60, memory=100 * MIB, cpu=9))
     assert b"ORLOP" not in seen["environment"]
     assert (seen["folder"], seen["files"]) == ("/", [0, 1, 2])
     assert seen["session"] == seen["own"]
@@ -179,16 +178,16 @@ def test_it_does_not_outlive_who_started_it() -> None:
         "sandbox.index(os.pipe()[0], open('/dev/null', 'wb'), Limits())\n"
     )
     with subprocess.Popen([sys.executable, "-c", program]) as worker:
-        parser = _grown_up_child(worker.pid)
+        child = _grown_up_child(worker.pid)
         worker.kill()
-    assert is_gone(parser)
+    assert is_gone(child)
 
 
 def _grown_up_child(parent: int) -> Path:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         for child in children(parent):
-            if b"NoNewPrivs:\t1" in (child / "status").read_bytes():
+            if is_locked_in(child):
                 return child
         time.sleep(0.02)
     raise AssertionError("it did not start")
@@ -210,6 +209,20 @@ def test_memory_has_a_limit() -> None:
         "except MemoryError: print('refused')\n"
     )
     assert subprocess.check_output([sys.executable, "-c", program]) == b"refused\n"
+
+
+def test_the_table_of_contents_has_a_size() -> None:
+    program = (
+        "import sys\n"
+        "from orlop.contents import confinement, parser\n"
+        "confinement.OUTPUT = 100\n"
+        "sys.exit(parser.main('{}'))\n"
+    )
+    with layer_file(LAYER) as source, tempfile.TemporaryFile() as output:
+        command = [sys.executable, "-c", program]
+        ended = subprocess.run(command, stdin=source, stdout=output, stderr=subprocess.PIPE, check=False)
+    assert ended.returncode == parser.UNINDEXABLE
+    assert ended.stderr == b'{"error":"the layer\'s table of contents is larger than 100 bytes"}\n'
 
 
 @pytest.mark.parametrize("form", ["zstd", "xz"])
