@@ -33,6 +33,7 @@ _TYPES: dict[bytes, Type] = {
 }
 """All others are files: POSIX wants it of those that are not known. `D` is a directory of GNU tar with its listing."""
 
+_EARLIEST = -(1 << 63)
 _XATTR = b"SCHILY.xattr."
 _MODE = 0o7777
 
@@ -175,7 +176,7 @@ def _change(member: Member, key: bytes, value: bytes) -> None:
     elif key == b"size":
         member.size = parse_integer(value)
     elif key == b"mtime":
-        member.mtime = parse_seconds(value)
+        member.mtime = max(parse_seconds(value), _EARLIEST)  # it was rounded down
     elif key == b"uid":
         member.uid = parse_integer(value)
     elif key == b"gid":

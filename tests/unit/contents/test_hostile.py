@@ -143,6 +143,13 @@ def test_many_records_are_read_in_no_time() -> None:
     assert time.monotonic() - begun < SECONDS
 
 
+def test_numbers_beyond_what_a_database_holds_are_refused_or_the_last_that_it_does() -> None:
+    [found] = read(extension(record(b"mtime", b"-9223372036854775808.5")) + block() + END)
+    assert found.mtime == -(1 << 63)
+    for key in (b"mtime", b"uid", b"gid", b"size"):
+        refused(extension(record(key, b"9223372036854775808")) + block() + END, "a number in an extended header")
+
+
 # --- Names ------------------------------------------------------------------------------------------------------------
 
 
