@@ -29,6 +29,9 @@ LINKS = 40
 STEPS = 4096
 """Names on one way, with those in links: each costs a look-up."""
 
+DEEPEST = 1 << 20
+"""More levels than any path has."""
+
 
 class Overlay:
     """Paths are absolute and in bytes. Who reads more than one thing wants one snapshot for all (`Index.reading`)."""
@@ -55,7 +58,7 @@ class Overlay:
 
     def children(self, path: bytes, after: bytes = b"", count: int | None = None) -> list[Node]:
         """Of a directory, in byte order of names, from the first name behind `after`. FileUnknown: it is none."""
-        found = [live for live in self.below(self._directory(path)) if by_name(live) > after]
+        found = [live for live in self.below(self.directory(path)) if by_name(live) > after]
         found.sort(key=by_name)
         return [node_of(live.path, live.layer, live.row) for live in found[:count]]
 
@@ -71,7 +74,7 @@ class Overlay:
 
     def walk(self, path: bytes = b"/") -> Iterator[Node]:
         """All below a directory, each before what is below it, in byte order of names. FileUnknown: it is none."""
-        top = self._directory(path)
+        top = self.directory(path)
         return (node_of(live.path, live.layer, live.row) for live in self.descend(top, by_name))
 
     def history(self) -> Iterator[Seen]:
@@ -109,19 +112,47 @@ class Overlay:
                 whiteouts += self.grafts.opaque_in(directory.path, layer)
             yield layer, rows, whiteouts
 
-    def descend(self, top: Live, key: Callable[[Live], bytes], columns: str = FULL) -> Iterator[Live]:
-        """All below a directory, each before what is below it; the children of each in the order of `key`."""
-        stack = [iter(sorted(self.below(top, columns), key=key))]
+    def descend(
+        self,
+        top: Live,
+        key: Callable[[Live], bytes],
+        columns: str = FULL,
+        after: Sequence[bytes] = (),
+        depth: int = DEEPEST,
+    ) -> Iterator[Live]:
+        """All below a directory, each before what is below it; the children of each in the order of `key`.
+
+        `after`: the names that lead to what was seen last, which need not be there any more; only in the order of
+        names. `depth`: how many levels. The way to a directory is gone once, however deep it is.
+        """
+        stack = self._behind(top, key, columns, after)[:depth]
         while stack:
             live = next(stack[-1], None)
             if live is None:
                 stack.pop()
                 continue
             yield live
-            if live.is_directory:
+            if live.is_directory and len(stack) < depth:
                 stack.append(iter(sorted(self.below(live, columns), key=key)))
 
-    def _directory(self, path: bytes) -> Live:
+    def _behind(
+        self, top: Live, key: Callable[[Live], bytes], columns: str, after: Sequence[bytes]
+    ) -> list[Iterator[Live]]:
+        """For each directory on the way, what is still to come."""
+        stack: list[Iterator[Live]] = []
+        live: Live | None = top
+        for name in after:
+            if live is None or not live.is_directory:
+                return stack
+            later = [child for child in self.below(live, columns) if by_name(child) > name]
+            stack.append(iter(sorted(later, key=key)))
+            live = self._one(live, name)
+        if live is not None and live.is_directory:
+            stack.append(iter(sorted(self.below(live, columns), key=key)))
+        return stack
+
+    def directory(self, path: bytes) -> Live:
+        """The directory at that path; no links are followed. FileUnknown: it is none."""
         found = self._find(path)
         if found is None or not found.is_directory:
             raise FileUnknown("the image has no such directory")
