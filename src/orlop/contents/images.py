@@ -126,6 +126,14 @@ class Images:
             return State(READY, "", ready)
         return State(PENDING, f"{len(known) - len(ready)} of {len(known)} layers are still to be looked into")
 
+    def _state(self, connection: Connection, name: RepositoryName, manifest: Manifest) -> State:
+        # Where manifests are taken before their layers, one may name what only another repository has: whoever reads
+        # this one learns nothing of that.
+        for layer in manifest.layers:
+            if not layer.foreign and blobs.held(connection, name, layer.digest) is None:
+                return State(PENDING, f"layer {layer.digest} has not been pushed")
+        return self.state_of(manifest)
+
     @contextlib.contextmanager
     def view(self, *images: Image) -> Iterator[list[Overlay]]:
         """What the images hold, in one snapshot; used by this thread alone, in this block.
@@ -235,7 +243,7 @@ class Images:
             platform=told,
             config=config,
             layers=_layers(manifest, config),
-            state=self.state_of(manifest),
+            state=self._state(connection, name, manifest),
         )
 
     def config(self, connection: Connection, name: RepositoryName, manifest: Manifest) -> ImageConfig | None:

@@ -10,6 +10,7 @@ import marisa_trie
 import pytest
 
 from orlop.contents.chains import EMPTY_DIFF_ID, chain_id
+from orlop.contents.images import Images
 from orlop.domain.digest import Digest
 from orlop.domain.errors import ContentsPending, ContentsUnindexable, ImageUnknown
 from orlop.domain.v1.ids import ImageId
@@ -294,7 +295,10 @@ def test_a_layer_that_only_another_repository_has_tells_nothing(tmp_path: Path) 
             v1.v1.reading.find(CALLER, NAME, shown)
         assert elsewhere.documents.of_manifest(NAME, digest) is None
         assert elsewhere.documents.of_image(NAME, shown) is None
+        images = Images(sparse.database, elsewhere.index, sparse.content.read)
+        assert images.find(CALLER, NAME, digest).state.name == "pending"
         sparse.push_blob(layer)
+        assert images.find(CALLER, NAME, digest).state.name == "ready"
         assert v1.v1.reading.find(CALLER, NAME, shown).layer.digest == Digest.of(layer)
         assert elsewhere.documents.of_manifest(NAME, digest) == elsewhere.documents.of_image(NAME, shown) is not None
         elsewhere.close()
