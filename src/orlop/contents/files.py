@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+import structlog
+
 from orlop.contents import reading, toc
 from orlop.contents.descent import below
 from orlop.contents.images import Image, Images
@@ -16,6 +18,8 @@ from orlop.domain.digest import Digest
 from orlop.domain.errors import ContentsPending, FileUnknown, LayerInvalid, ParameterInvalid, Unavailable
 from orlop.domain.name import RepositoryName, Tag
 from orlop.storage.base import Storage
+
+log = structlog.get_logger("orlop.contents")
 
 LONGEST_PATH = 4096
 """Bytes, as Linux has it (PATH_MAX)."""
@@ -88,21 +92,18 @@ class Files:
         return Found(image, node, listing, content)
 
     def read(self, found: Found, first: int, count: int) -> Iterator[bytes]:
-        """`count` bytes of a file from `first` on. The whole content is held against its digest.
+        """`count` bytes of a file from `first` on. A whole file is held against its digest, before its last piece.
 
-        What is wrong may show only on the way: Unavailable; the digest's, before the last piece.
+        Unavailable: the layer is missing or damaged, which may show only on the way.
         """
         content = found.content
         assert content is not None
-        digest = found.image.layers[content.layer].digest
-        return self._pieces(digest, content, first, count)
-
-    def _pieces(self, layer: Digest, content: Node, first: int, count: int) -> Iterator[bytes]:
         if not count:
             return
+        layer = found.image.layers[content.layer].digest
         record = blobs.record(self.images.database.reader(), layer)
         if record is None or record.state not in ("live", "condemned"):
-            raise Unavailable(f"layer {layer} is missing or damaged in the store: push it again")
+            raise _damaged(layer, "it is missing in the store")
         path, toc_path = self._storage.blob_path(layer, record.generation), self._storage.layer_toc_path(layer)
         try:
             yield from reading.read_file(
@@ -118,15 +119,20 @@ class Files:
                 digest=content.digest or "",
             )
         except FileNotFoundError as error:
-            raise Unavailable(f"layer {layer} is missing in the store: push it again") from error
+            raise _damaged(layer, "it is missing in the store") from error
         except LayerInvalid as error:
-            raise Unavailable(f"layer {layer} cannot be read, push it again: {error}") from error
+            raise _damaged(layer, str(error)) from error
 
     def _read_footer(self, layer: Digest) -> Footer:
         try:
             return toc.read_footer(self._storage, self._storage.layer_toc_path(layer))
         except FileNotFoundError as error:
             raise ContentsPending from error
+
+
+def _damaged(layer: Digest, reason: str) -> Unavailable:
+    log.error("a file of a layer cannot be read", layer=layer, reason=reason)
+    return Unavailable(f"layer {layer} cannot be read ({reason}): push it again, or run orlop scrub")
 
 
 def normal(path: bytes) -> bytes:

@@ -142,6 +142,7 @@ def kept_by_tag(connection: Connection, repository_id: int, manifest_id: int, di
         row[0]
         for content in named | set(doomed.values())
         if _is_named_by(connection, content, doomed.keys())
+        and not _is_kept_here(connection, repository_id, content, doomed.keys())
         and (row := connection.one(_ONLY_HERE, repository_id=repository_id, digest=content))
     ]
     return Freed(len(sizes), sum(sizes))
@@ -166,6 +167,12 @@ def _doomed(connection: Connection, repository_id: int, manifest_id: int, digest
             if row is not None:
                 waiting.append((row[0], row[1], 1))
     return doomed
+
+
+def _is_kept_here(connection: Connection, repository_id: int, digest: str, doomed: Collection[int]) -> bool:
+    """Whether the content is a manifest of the repository that stays."""
+    row = connection.one(_OF_DIGEST, repository_id=repository_id, digest=digest)
+    return row is not None and row[0] not in doomed
 
 
 def _is_named_by(connection: Connection, digest: str, doomed: Collection[int]) -> bool:
