@@ -8,8 +8,11 @@ import stat
 import subprocess
 import tarfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
+
+from orlop.domain.compression import Format, decompressed
 
 KINDS = {
     tarfile.REGTYPE: "file",
@@ -57,7 +60,7 @@ def opened(layer: bytes, folder: Path) -> Path:
     elif layer.startswith(b"BZh"):
         layer = bz2.decompress(layer)
     elif layer.startswith(b"\x28\xb5\x2f\xfd"):
-        layer = subprocess.run(["zstd", "-dc"], input=layer, capture_output=True, check=True).stdout
+        layer = b"".join(decompressed([layer], Format.ZSTD))
     file.write_bytes(layer)
     return file
 
@@ -105,8 +108,6 @@ def _of_tar(text: str) -> str:
 
 def line(member: Member) -> str:
     """The member as `tar -tv` prints it."""
-    from datetime import UTC, datetime
-
     when = datetime.fromtimestamp(member.mtime, UTC)
     rights = LETTERS[member.kind] + stat.filemode(member.mode)[1:]
     target = f" -> {member.link}" if member.link else ""

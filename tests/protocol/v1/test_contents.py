@@ -4,19 +4,24 @@ import bz2
 import gzip
 import io
 import lzma
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from backports import zstd
 
 from tests.protocol.answer import Answer
 from tests.protocol.content import OCI_CONFIG, OCI_IMAGE, descriptor, encode, image
 from tests.protocol.repository import Repository
 from tests.protocol.v1.docker import Docker, Image, new_chain, new_image, refused
 from tests.servers import OrlopServer
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PATIENCE = 30.0
 WHOLE = "application/vnd.oci.image.layer.v1.tar"
