@@ -94,5 +94,5 @@ def check_described(client: Client, method: str, path: str, answer: Answer) -> N
 
 
 def _fits(template: str, path: str) -> bool:
-    pattern = re.escape(template).replace(r"\{name\}", ".*").replace(r"\{path\}", ".*")
+    pattern = re.escape(template).replace(r"\{name\}", ".*").replace(r"/\{path\}", "(?:/.*)?")
     return re.fullmatch(re.sub(r"\\\{\w+\\\}", "[^/]+", pattern), path) is not None
