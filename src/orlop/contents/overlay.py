@@ -18,7 +18,7 @@ from orlop.contents.grafts import Grafts, grafts_of
 from orlop.contents.history import history
 from orlop.contents.live import Live, Source, Whiteout, by_name
 from orlop.contents.node import Node, Seen, node_of
-from orlop.contents.rows import FULL, NOWHERE, Row, RowReader, implicit_directory
+from orlop.contents.rows import FULL, LEAN, NOWHERE, Row, RowReader, implicit_directory
 from orlop.contents.schema import DIRECTORY, HARDLINK, KINDS, SYMLINK
 from orlop.domain.errors import FileUnknown, LinkLoop
 
@@ -31,6 +31,9 @@ STEPS = 4096
 
 DEEPEST = 1 << 20
 """More levels than any path has."""
+
+_NONE: list[Source] = []
+"""The sources of what is no directory: one list for all, never changed."""
 
 
 class Overlay:
@@ -58,9 +61,12 @@ class Overlay:
 
     def children(self, path: bytes, after: bytes = b"", count: int | None = None) -> list[Node]:
         """Of a directory, in byte order of names, from the first name behind `after`. FileUnknown: it is none."""
-        found = [live for live in self.below(self.directory(path)) if by_name(live) > after]
-        found.sort(key=by_name)
-        return [node_of(live.path, live.layer, live.row) for live in found[:count]]
+        directory = self.directory(path)
+        # Most of the time goes into all columns of all rows: for a page, few are needed.
+        columns = FULL if count is None else LEAN
+        found = self._below(directory, columns)
+        page = [found[name] for name in sorted(name for name in found if name > after)[:count]]
+        return [node_of(live.path, live.layer, live.row if columns is FULL else self._full(live)) for live in page]
 
     def content(self, node: Node) -> Node:
         """The node that has the bytes of `node`: of a hard link the file it is a link to, else itself. FileUnknown."""
@@ -94,10 +100,13 @@ class Overlay:
 
     def below(self, directory: Live, columns: str = FULL) -> Iterable[Live]:
         """What is directly in a directory, in no order."""
+        return self._below(directory, columns).values()
+
+    def _below(self, directory: Live, columns: str) -> dict[bytes, Live]:
         found: dict[bytes, Live] = {}
         for layer, rows, whiteouts in self.said(directory, columns):
             self._lay(found, directory.stem, layer, rows, whiteouts)
-        return found.values()
+        return found
 
     def said(self, directory: Live, columns: str) -> Iterator[tuple[int, list[Row], list[Whiteout]]]:
         """What each layer says of a directory, lowest first."""
@@ -199,6 +208,10 @@ class Overlay:
                 del way[1:]
         return way[-1]
 
+    def _full(self, live: Live) -> Row:
+        """All columns of a row that was read without most."""
+        return self.rows.full(live.layer, live.row) or implicit_directory(by_name(live), NOWHERE)
+
     def _place(self, layer: int, grafts: Grafts, path: bytes) -> bytes | None:
         """See `grafts.Place`."""
         lower = Overlay(self.connection, self.layers[:layer], grafts)
@@ -241,10 +254,11 @@ class Overlay:
                 found.pop(name, None)
             elif name in found:
                 found[name].sources = []
+        prefix = stem + b"/"
         for row in rows:
             path_id, kind, implicit, name = row[:4]
             if kind != DIRECTORY:
-                found[name] = Live(b"%b/%b" % (stem, name), layer, row, [])
+                found[name] = Live(prefix + name, layer, row, _NONE)
                 continue
             under = found.get(name)
             if under is not None and under.row[1] == DIRECTORY:
@@ -252,4 +266,4 @@ class Overlay:
                 if not implicit:
                     under.layer, under.row = layer, row
             elif under is None or not implicit or not self.grafts.is_moved(layer, path_id):
-                found[name] = Live(b"%b/%b" % (stem, name), layer, row, [Source(layer, path_id)])
+                found[name] = Live(prefix + name, layer, row, [Source(layer, path_id)])

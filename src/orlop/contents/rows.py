@@ -42,6 +42,16 @@ class RowReader:
             (self._layers[layer], parent_id),
         ).fetchall()
 
+    def full(self, layer: int, row: Row) -> Row | None:
+        """The same row with all columns."""
+        path_id, kind, _, name = row[:4]
+        found: Row | None = self._connection.execute(
+            f"SELECT {FULL.replace('n.name', '?')} FROM entries e"
+            " WHERE e.path_id = ? AND e.kind = ? AND e.layer_id = ?",
+            (name, path_id, kind, self._layers[layer]),
+        ).fetchone()
+        return found
+
     def whiteouts_in(self, layer: int, parent_id: int) -> list[tuple[bytes, int]]:
         """All that the layer takes away in a directory: names, and whether it is only what is below."""
         if self._layers[layer] not in self._with_whiteouts:
