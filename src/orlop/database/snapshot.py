@@ -19,6 +19,7 @@ from orlop.database import tags as tag_rows
 from orlop.database.connection import Connection, SqliteConnection
 from orlop.database.schema import (
     blobs,
+    jobs,
     leases,
     manifests,
     outbox,
@@ -123,6 +124,7 @@ _LEFT_OUT = {
     "uploads": Statement(lambda _: delete(uploads)),
     "outbox": Statement(lambda _: delete(outbox)),
     "progress": Statement(lambda _: delete(progress)),
+    "jobs": Statement(lambda _: delete(jobs)),
 }
 _TOUCH = Statement(
     lambda _: (

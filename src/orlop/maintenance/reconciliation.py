@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from orlop.contents import backlog
 from orlop.database import basis, manifests, snapshot, stores, tags
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
@@ -58,7 +57,6 @@ class Reconciliation(Rebuild):
         def unit(connection: Connection) -> None:
             stores.describe(connection, described.store_id, described.mark)
             basis.begin(connection)
-            backlog.forget(connection)
 
         database.write(unit)
 

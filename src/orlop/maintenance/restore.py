@@ -15,7 +15,6 @@ from typing import BinaryIO, NamedTuple
 
 import msgspec
 
-from orlop.contents import backlog
 from orlop.database import snapshot, stores
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
@@ -181,7 +180,6 @@ class Restore:
         def unit(connection: Connection) -> None:
             stores.describe(connection, description.store_id, mark)
             snapshot.keep_all(connection, self._lease)
-            backlog.forget(connection)  # what was known of images stayed where they were
             for problem in problems:
                 snapshot.lose(connection, problem.digest)
 

@@ -36,7 +36,7 @@ _PASSED = (
 
 
 class WorkerProcess:
-    """Used by one thread at a time."""
+    """Safe to use from any thread."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._environment = _environment(settings)
@@ -44,20 +44,26 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._again = 0.0
         self._pause = PAUSE
+        self._lock = threading.Lock()
+        self._stopped = False
 
     def look(self) -> None:
         """Starts the worker where there is something to do and none lives. To be called once a second."""
-        if self._process is not None and not self._has_ended(self._process):
-            return
-        at = jobs.next_at(self._database.reader())
-        if at is not None and at <= self._database.reader().now() and time.monotonic() >= self._again:
-            self._start()
+        with self._lock:
+            if self._stopped or (self._process is not None and not self._has_ended(self._process)):
+                return
+            at = jobs.next_at(self._database.reader())
+            if at is not None and at <= self._database.reader().now() and time.monotonic() >= self._again:
+                self._start()
 
     def stop(self) -> None:
-        """Ends it. What it is at is given back."""
-        process = self._process
-        if process is None:
-            return
+        """Ends it, for good. What it is at is given back."""
+        with self._lock:
+            self._stopped = True
+            if self._process is not None:
+                self._end(self._process)
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
         process.terminate()
         try:
             process.wait(PATIENCE)
