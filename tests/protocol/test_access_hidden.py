@@ -84,8 +84,15 @@ def reads(name: str, private: Private) -> Iterator[tuple[str, str]]:
             "tags/list?n=wrong", "unknown",
         ):  # fmt: skip
             yield method, f"/v2/{name}/{path}"
-        for path in ("tags", "tags/v1", "tags/v2", "manifests/v1", f"manifests/{private.manifest}", "tags/.wrong"):
+        for path in (
+            "tags", "tags/v1", "tags/v2", "manifests/v1", f"manifests/{private.manifest}", "tags/.wrong", "files/v1",
+            "files/v1/etc/passwd", f"files/{private.manifest}/etc?recursive=true", "files/v9/", "waste/v1", "cost/v1",
+            "files/.wrong/etc",
+        ):  # fmt: skip
             yield method, f"/api/v1/repositories/{name}/-/{path}"
+        for query in (f"a={name}:v1&b={name}:v9", f"a=team/app:v1&b={name}:v1", f"a={name}:v1&b=b:v1&kind=config"):
+            yield method, f"/api/v1/diff?{query}"
+        yield method, f"/api/v1/repositories/team/app/-/cost/v1?have={name}:v1"
 
 
 def told(answer: Answer, name: str) -> object:

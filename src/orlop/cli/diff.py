@@ -159,7 +159,7 @@ def _changed(item: dict[str, Any]) -> str:
     there = after or before
     path = path_text(item) + ("/" if there["type"] == "directory" else "")
     if item["how"] != "changed":
-        return f"{path}  {size(there['size'])}" if there["type"] == "file" else path
+        return f"{path}  {size(there['size'])}" if there["type"] in ("file", "hardlink") else path
     notes = []
     for what in item["what"]:
         if what == "content":
@@ -183,9 +183,9 @@ def _text(client: Client, document: dict[str, Any], limit: int | None) -> None:
     if not told["difference"]:
         click.echo(f"{escaped(told['path'])} has the same content in both", err=True)
         return
-    # A program that reads this gets it as it is.
+    # A program that reads this gets it as it is; without `color`, click would take out what looks like colors.
     lines = told["difference"].split("\n")
-    click.echo("\n".join(map(_obeyed, lines)) if sys.stdout.isatty() else told["difference"], nl=False)
+    click.echo("\n".join(map(_obeyed, lines)) if sys.stdout.isatty() else told["difference"], nl=False, color=True)
 
 
 def _obeyed(line: str) -> str:
