@@ -29,7 +29,7 @@ def documents(connection: sqlite3.Connection, layers: Sequence[int]) -> tuple[by
 
 
 class _Diffs:
-    """The JSON of the three lists, as it grows: packed by far the smallest form of a million paths."""
+    """The JSON of the three lists, as it grows: by far the smallest form of a million paths."""
 
     def __init__(self) -> None:
         self.live = 0
@@ -37,16 +37,14 @@ class _Diffs:
 
     def add(self, name: str, text: str) -> None:
         grown = self._lists[name]
-        grown += b"," if grown else b""
+        grown += b"," if grown else b'"%b":[' % name.encode()
         grown += msgspec.json.encode(text)
 
     def document(self) -> bytes:
-        whole = bytearray(b"{")
-        for name in list(self._lists):
-            whole += b'%b"%b":[' % (b"," if len(whole) > 1 else b"", name.encode())
-            whole += self._lists.pop(name) + b"]"
-        whole += b"}"
-        return bytes(whole)
+        for name, grown in self._lists.items():
+            grown += b"]" if grown else b'"%b":[]' % name.encode()
+        added, changed, removed = self._lists.values()
+        return b"".join((b"{", added, b",", changed, b",", removed, b"}"))
 
 
 def _texts(connection: sqlite3.Connection, layers: Sequence[int], diffs: _Diffs) -> Iterator[str]:
