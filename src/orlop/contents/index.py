@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 BUSY = 60.0
 """Seconds that a writer waits for another: loading a large layer takes that long."""
+LONG_BUSY = 600.0
+"""The same of a writer whom nobody waits for."""
 LOOK = 1.0
 """Seconds from one look whether the file was replaced to the next."""
 READER_CACHE = 4_000
@@ -125,7 +127,9 @@ class Index:
     def connect(self) -> sqlite3.Connection:
         """A connection for one long work, to be closed by whoever asked."""
         self._look(now=True)
-        return self._connect(WRITER_CACHE)
+        connection = self._connect(WRITER_CACHE)
+        connection.execute(f"PRAGMA busy_timeout={round(LONG_BUSY * 1000)}")
+        return connection
 
     def renew(self, generation: str) -> None:
         """Throws away the file of that generation, unless somebody has done so already, and makes an empty one."""
