@@ -22,7 +22,7 @@ SELECT e.layer_id, e.path_id, EXISTS (
     SELECT 1 FROM whiteouts w
     WHERE w.layer_id = e.layer_id AND w.parent_id = e.parent_id AND w.path_id = e.path_id AND w.opaque
 )
-FROM json_each(?) j CROSS JOIN entries e ON e.layer_id = j.value AND e.implicit
+FROM json_each(?) j CROSS JOIN entries e INDEXED BY entries_implicit ON e.layer_id = j.value AND e.implicit
 WHERE EXISTS (SELECT 1 FROM entries s WHERE s.path_id = e.path_id AND s.kind = 2)
 ORDER BY j.key, e.path_id
 """
