@@ -33,7 +33,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[OrlopServer]:
         yield server
 
 
-def tar(*members: tuple[str, bytes | None], **more: Any) -> bytes:
+def tar(*members: tuple[str, bytes | None]) -> bytes:
     """A plain archive; None: a directory."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:

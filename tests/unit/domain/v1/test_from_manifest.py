@@ -13,7 +13,7 @@ from orlop.domain.digest import Digest
 from orlop.domain.errors import NoV1View
 from orlop.domain.manifest import IMAGE_CONFIGS, OCI_ARTIFACT, OCI_IMAGE, OCI_INDEX, Descriptor, Manifest
 from orlop.domain.manifest import parse_manifest as parse
-from orlop.domain.v1.from_manifest import EMPTY_LAYER, EMPTY_LAYER_DIGEST, MAX_CHAIN, Image, chain, choose_child
+from orlop.domain.v1.from_manifest import EMPTY_LAYER, EMPTY_LAYER_DIGEST, MAX_CHAIN, Image, chain, choose_child, ids
 from orlop.domain.v1.to_manifest import make
 from tests.unit.domain.v1.chains import CHAIN, GZIP, layer
 
@@ -213,3 +213,18 @@ def test_what_v1_images_said_comes_back() -> None:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_ids_are_those_of_the_chain() -> None:
+    config = json.dumps(CONFIG).encode()
+    shown_images = chain(manifest(ONE, TWO), config)
+    assert ids(manifest(ONE, TWO), config) == [(image.id, image.layer) for image in shown_images]
+
+
+def test_what_v1_cannot_show_has_an_id_too() -> None:
+    zstd = descriptor("one", "application/vnd.oci.image.layer.v1.tar+zstd")
+    assert ids(manifest(zstd), b"{}") == [(ids(manifest(ONE), b"{}")[0][0], zstd)]
+    ((_, layer),) = ids(manifest(), b"no JSON")
+    assert layer is None
+    with pytest.raises(NoV1View):
+        ids(manifest(ONE, config_type="application/vnd.example"), b"{}")
