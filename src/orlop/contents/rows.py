@@ -45,8 +45,9 @@ class RowReader:
     def full(self, layer: int, row: Row) -> Row | None:
         """The same row with all columns."""
         path_id, kind, _, name = row[:4]
+        # Left to itself, SQLite goes through all of the layer.
         found: Row | None = self._connection.execute(
-            f"SELECT {FULL.replace('n.name', '?')} FROM entries e"
+            f"SELECT {FULL.replace('n.name', '?')} FROM entries e INDEXED BY entries_by_path"
             " WHERE e.path_id = ? AND e.kind = ? AND e.layer_id = ?",
             (name, path_id, kind, self._layers[layer]),
         ).fetchone()
