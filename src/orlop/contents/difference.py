@@ -43,13 +43,14 @@ class Totals(NamedTuple):
 
 
 class Difference:
-    """Between two views. What both have from layers that they share at the bottom is not looked at."""
+    """Between two views. Directories that both have from the same layers alone are not looked into."""
 
     def __init__(self, before: Overlay, after: Overlay) -> None:
         self._views = before, after
         self._shared = sum(
             1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before.layers, after.layers, strict=False))
         )
+        self._have_grafts = bool(before.grafts) or bool(after.grafts)
 
     @property
     def is_none(self) -> bool:
@@ -128,8 +129,13 @@ class Difference:
         there = [live for live in (old, new) if live is not None and live.is_directory]
         if len(there) < 2:
             return len(there) == 1
-        sources = [live.sources for live in there]
-        return sources[0] != sources[1] or any(source.layer >= self._shared for source in sources[0])
+        if self._have_grafts and any(source.layer >= self._shared for live in there for source in live.sources):
+            return True  # what is below depends on links elsewhere
+        named = [
+            [(view.layers[source.layer], source.path_id) for source in live.sources]
+            for view, live in zip(self._views, there, strict=True)
+        ]
+        return named[0] != named[1]
 
     def _compared(self, old: Live | None, new: Live | None) -> Change | None:
         before, after = (None if live is None else node_of(live.path, live.layer, live.row) for live in (old, new))

@@ -42,6 +42,15 @@ def two(index: Index, shared: list[Layer], old: list[Layer], new: list[Layer]) -
         yield Overlay(connection, [*base, *olds]), Overlay(connection, [*base, *news])
 
 
+@contextmanager
+def mixed(index: Index, old: list[Layer], new: list[Layer], common: Layer) -> Iterator[tuple[Overlay, Overlay]]:
+    """Two with one layer in common, at the bottom of the one and on top of the other, so that nothing is the same by
+    its place."""
+    base, olds, news = loaded(index, [common]), loaded(index, old), loaded(index, new)
+    with index.reading() as connection:
+        yield Overlay(connection, [*base, *olds]), Overlay(connection, [*news, *base])
+
+
 def content(view: Overlay, node: Node) -> str | None:
     try:
         return view.content(node).digest
@@ -76,17 +85,24 @@ def test_all_that_differs_is_told_and_nothing_else(
     index: Index, shared: list[Layer], old: list[Layer], new: list[Layer]
 ) -> None:
     with two(index, shared, old, new) as views:
-        difference = Difference(*views)
-        everything = told(difference.changes())
-        expected = compared(*views)
-        # Directories that no layer names have no attributes, and cannot differ in them.
-        kinds = {node.path: node.kind for view in views for node in view.walk()}
-        told_of = {pair for pair in everything if kinds[pair[0]] != "directory" or pair[1] != "changed"}
-        assert told_of == {pair for pair in expected if kinds[pair[0]] != "directory" or pair[1] != "changed"}
-        assert set(everything) <= set(expected)
-        assert everything == sorted(everything, key=lambda pair: pair[0].split(b"/"))
-        for place, (path, _) in enumerate(everything):
-            assert told(difference.changes(after=path)) == everything[place + 1 :]
+        check(*views)
+    with mixed(index, old, new, [*shared[0], directory(b"/b/c")] if shared else []) as views:
+        check(*views)
+
+
+def check(before: Overlay, after: Overlay) -> None:
+    views = before, after
+    difference = Difference(*views)
+    everything = told(difference.changes())
+    expected = compared(*views)
+    # Directories that no layer names have no attributes, and cannot differ in them.
+    kinds = {node.path: node.kind for view in views for node in view.walk()}
+    told_of = {pair for pair in everything if kinds[pair[0]] != "directory" or pair[1] != "changed"}
+    assert told_of == {pair for pair in expected if kinds[pair[0]] != "directory" or pair[1] != "changed"}
+    assert set(everything) <= set(expected)
+    assert everything == sorted(everything, key=lambda pair: pair[0].split(b"/"))
+    for place, (path, _) in enumerate(everything):
+        assert told(difference.changes(after=path)) == everything[place + 1 :]
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -165,11 +181,13 @@ def test_images_of_the_same_layers_are_the_same_without_a_look(index: Index) -> 
     assert difference.totals() == Totals()
 
 
-def test_directories_that_both_have_from_shared_layers_are_not_looked_into(
-    index: Index, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("at_the_bottom", [True, False])
+def test_directories_that_both_have_from_the_same_layers_are_not_looked_into(
+    index: Index, monkeypatch: pytest.MonkeyPatch, at_the_bottom: bool
 ) -> None:
     base = [file(b"/usr/%d/%d" % (one, other), b"1") for one in range(30) for other in range(3)]
-    with two(index, [base], [], [[file(b"/etc/new", b"1")]]) as views:
+    more = [[file(b"/etc/new", b"1")]]
+    with two(index, [base], [], more) if at_the_bottom else mixed(index, [], more, base) as views:
         looked: list[bytes] = []
         whole = Overlay.below
 
