@@ -5,11 +5,11 @@
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, bindparam, func, literal_column, select
+from sqlalchemy import Select, and_, bindparam, exists, func, literal_column, select
 
 from orlop.database import pages
 from orlop.database.connection import Connection
-from orlop.database.schema import jobs, manifest_references, manifests, repositories, tags
+from orlop.database.schema import blobs, jobs, manifest_references, manifests, repositories, repository_blobs, tags
 from orlop.database.statement import Statement
 from orlop.domain.manifest import IMAGE_CONFIGS
 
@@ -44,6 +44,16 @@ def _is_image() -> Any:
         manifests.c.lost == _ZERO,
         manifests.c.config_media_type.in_([literal_column(f"'{kind}'") for kind in IMAGE_CONFIGS]),
         pages.among(repositories.c.name),
+    )
+
+
+def _is_held() -> Any:
+    """The manifest's repository holds the layer: where manifests are taken before their layers, one may name what only
+    another has."""
+    return exists().where(
+        repository_blobs.c.repository_id == manifests.c.repository_id,
+        repository_blobs.c.blob_id == blobs.c.id,
+        blobs.c.digest == _REFERENCES.c.digest,
     )
 
 
@@ -90,7 +100,10 @@ _WITH_LAYER = Statement(
         .join(manifests, manifests.c.id == _REFERENCES.c.manifest_id)
         .join(repositories, repositories.c.id == manifests.c.repository_id)
         .where(
-            _REFERENCES.c.digest == bindparam("digest"), _REFERENCES.c.kind == literal_column("'layer'"), _is_image()
+            _REFERENCES.c.digest == bindparam("digest"),
+            _REFERENCES.c.kind == literal_column("'layer'"),
+            _is_image(),
+            _is_held(),
         )
     )
 )
