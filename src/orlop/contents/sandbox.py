@@ -1,5 +1,6 @@
 """Runs the parser of layers: in a process of its own, with limits, without anything that is worth stealing."""
 
+import math
 import os
 import select
 import signal
@@ -29,6 +30,8 @@ _PACKAGE = str(Path(__file__).parents[2])
 _TICK = 0.2
 """Seconds between two looks at whether it shall stop."""
 _MOST_SAID = 16 << 10
+_STARVED = 10
+"""It runs when nothing else wants to. With less than this part of its time on a processor, no layer is to blame."""
 
 
 def index(source: int, output: BinaryIO, limits: Limits, stopping: Callable[[], bool] = lambda: False) -> None:
@@ -43,6 +46,8 @@ def index(source: int, output: BinaryIO, limits: Limits, stopping: Callable[[], 
         said = _listen(process, deadline, stopping)
         code = process.wait(max(0.0, deadline - time.monotonic()))
     except (TimeoutError, subprocess.TimeoutExpired):
+        if _processor_time(process.pid) < limits.seconds / _STARVED:
+            raise ParserFailed("the machine was too busy for the parser of layers") from None
         raise Unindexable(f"the layer is not read in {limits.seconds:g} seconds") from None
     finally:
         _end(process)
@@ -82,6 +87,16 @@ def _listen(process: subprocess.Popen[bytes], deadline: float, stopping: Callabl
                 return said
             said = (said + piece)[-_MOST_SAID:]
     raise TimeoutError
+
+
+def _processor_time(pid: int) -> float:
+    """Seconds that a process which was not waited for has had; infinite where that is not told."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return math.inf
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
