@@ -89,7 +89,7 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
 
 def test_of_a_large_layer_only_what_is_near_is_read(shelf: Shelf) -> None:
     noise = random.Random(5)
-    members: list[Member] = [file(f"{number:02}", noise.randbytes(MIB)) for number in range(40)]
+    members: list[Member] = [file(f"{number:02}", noise.randbytes(MIB)) for number in range(16)]
     wanted = noise.randbytes(10_000)
     shelf.push(
         "v1", tar(*members, file("wanted", wanted), *[file(f"z{number}", noise.randbytes(MIB)) for number in range(8)])
