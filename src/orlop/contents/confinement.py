@@ -2,7 +2,6 @@
 can neither take more than its limits, nor outlive who started it."""
 
 import ctypes
-import os
 import resource
 import signal
 import sys
@@ -21,7 +20,6 @@ _PR_SET_NO_NEW_PRIVS = 38
 
 def confine(limits: Limits) -> None:
     _follow_parent()
-    _step_back()
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_DATA, limits.memory)
     _limit(resource.RLIMIT_CPU, limits.cpu, limits.cpu + _GRACE)
@@ -49,13 +47,3 @@ def _follow_parent() -> None:
     library = ctypes.CDLL(None)
     library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-
-
-def _step_back() -> None:
-    """Run when nothing else wants to."""
-    os.nice(19)
-    if sys.platform.startswith("linux"):
-        try:
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-        except OSError:
-            pass  # a container's rules may forbid it

@@ -20,7 +20,11 @@ from orlop.domain.errors import ParserFailed, Unindexable
 
 # It takes the search path of this process, and neither `site` nor the environment: the modules are the same ones, from
 # wherever they were imported here.
-_PROGRAM = "import sys; sys.path[:] = sys.argv[2:]; from orlop.contents.parser import main; sys.exit(main(sys.argv[1]))"
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[2:]"
+    "; from orlop.contents.giving_way import give_way; give_way(session=True)"
+    "; from orlop.contents.parser import main; sys.exit(main(sys.argv[1]))"
+)
 # Isolated; without `site`; writes no bytecode.
 _OPTIONS = ("-I", "-S", "-B")
 

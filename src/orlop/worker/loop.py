@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import structlog
 
+from orlop.contents.giving_way import give_way
 from orlop.contents.stopping import Stopped
 from orlop.database import jobs
 from orlop.database.connection import Connection
@@ -155,7 +156,7 @@ class Loop:
 
     def _work(self) -> None:
         if self._yielding:
-            lower_priority()
+            give_way()
         while (job := self._given.get()) is not None:
             self._outcome = self._result(job)
             self._done.set()
@@ -174,15 +175,6 @@ class Loop:
         more = {"reason": ended.reason} if ended.reason else {}
         tell = {"failed": log.error, "again": log.warning, "put off": log.debug}.get(ended.what, log.info)
         tell(job.kind, subject=job.subject, outcome=ended.what, seconds=round(seconds, 3), **more)
-
-
-def lower_priority() -> None:
-    """Gives way to every other thread of the machine, for processor and disk; for the calling thread."""
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, 19)
-    with contextlib.suppress(OSError):
-        # The kernel gives such threads the disk last, too.
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _is_due(connection: Connection) -> bool:
