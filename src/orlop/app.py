@@ -158,6 +158,7 @@ def _index(settings: Settings, database: Database) -> Iterator[Index | None]:
     try:
         if settings.contents.enabled:
             index = Index(index_path(database))
+            backlog.check(database, index)
         else:
             backlog.forget_where_off(database)
     except (OSError, OrlopError) as error:
