@@ -111,7 +111,7 @@ class Difference:
 
     def _level(self, pair: "_Pair", after: bytes = b"") -> Iterator["_Pair"]:
         """What two directories hold, name by name."""
-        before, now = (iter(_sorted(view, live, after)) for view, live in zip(self._views, pair, strict=True))
+        before, now = (_below(view, live, after) for view, live in zip(self._views, pair, strict=True))
         old, new = next(before, None), next(now, None)
         while old is not None or new is not None:
             if new is None or (old is not None and by_name(old) < by_name(new)):
@@ -204,10 +204,8 @@ def _directory(view: Overlay, path: bytes) -> Live | None:
 def _child(view: Overlay, live: Live | None, name: bytes) -> Live | None:
     if live is None or not live.is_directory:
         return None
-    return next((child for child in view.below(live) if by_name(child) == name), None)
+    return view.child(live, name)
 
 
-def _sorted(view: Overlay, live: Live | None, after: bytes) -> list[Live]:
-    if live is None or not live.is_directory:
-        return []
-    return sorted((child for child in view.below(live) if by_name(child) > after), key=by_name)
+def _below(view: Overlay, live: Live | None, after: bytes) -> Iterator[Live]:
+    return iter(()) if live is None or not live.is_directory else view.below(live, after=after)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from orlop.contents.live import Live, Source, Whiteout
 from orlop.contents.node import Seen, node_of
-from orlop.contents.rows import FULL, Row
+from orlop.contents.rows import FULL, Row, TooLarge
 from orlop.contents.schema import DIRECTORY, SYMLINK
 
 if TYPE_CHECKING:
@@ -40,31 +40,49 @@ class _Folder(NamedTuple):
 
 def history(overlay: "Overlay", above: Live) -> Iterator[Seen]:
     """See `Overlay.history`. `above`: what holds `/`."""
-    stack = [_Folder(above, {})]
+    stack = [_names(overlay, _Folder(above, {}))]
     while stack:
-        folder = stack.pop()
-        for name, pasts in _pasts(overlay, folder).items():
-            path = b"%b/%b" % (folder.live.stem, name)
-            inner = []
-            for past in pasts:
-                if past.row[1] == DIRECTORY:
-                    inner.append(past)
-                else:
-                    yield Seen(node_of(path, past.layer, past.row), past.gone)
-            if inner:
-                stack.append(_folder(overlay, path, inner))
+        following = next(stack[-1], None)
+        if following is None:
+            stack.pop()
+            continue
+        path, pasts = following
+        inner = []
+        for past in pasts:
+            if past.row[1] == DIRECTORY:
+                inner.append(past)
+            else:
+                yield Seen(node_of(path, past.layer, past.row), past.gone)
+        if inner:
+            stack.append(_names(overlay, _folder(path, inner)))
 
 
-def _folder(overlay: "Overlay", path: bytes, pasts: list[_Past]) -> _Folder:
+def _folder(path: bytes, pasts: list[_Past]) -> _Folder:
     sources = [Source(past.layer, past.row[0]) for past in pasts]
     gone = {source: past.below for source, past in zip(sources, pasts, strict=True) if past.below is not None}
     return _Folder(Live(path, pasts[-1].layer, pasts[-1].row, sources), gone)
 
 
-def _pasts(overlay: "Overlay", folder: _Folder) -> dict[bytes, list[_Past]]:
-    """For each name what layers had there, lowest first."""
+def _names(overlay: "Overlay", folder: _Folder) -> Iterator[tuple[bytes, list[_Past]]]:
+    """For each path in it what layers had there, lowest first."""
+    try:
+        found = _pasts(overlay, folder, overlay.said(folder.live, FULL))
+    except TooLarge:
+        each: Iterator[dict[bytes, list[_Past]]] = (
+            _pasts(overlay, folder, said) for said in overlay.said_in_parts(folder.live, FULL)
+        )
+    else:
+        each = iter([found])
+    for pasts in each:
+        for name, known in pasts.items():
+            yield b"%b/%b" % (folder.live.stem, name), known
+
+
+def _pasts(
+    overlay: "Overlay", folder: _Folder, said: Iterator[tuple[int, list[Row], list[Whiteout]]]
+) -> dict[bytes, list[_Past]]:
     found: dict[bytes, list[_Past]] = {}
-    for layer, rows, whiteouts in overlay.said(folder.live, FULL):
+    for layer, rows, whiteouts in said:
         gone = min((end for source, end in folder.gone.items() if source.layer == layer), default=None)
         _end(found, layer, whiteouts)
         for row in rows:

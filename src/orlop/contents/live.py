@@ -1,5 +1,7 @@
 """What stands at one path while layers are laid over one another."""
 
+from collections.abc import Iterator
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from orlop.contents.rows import Row
@@ -48,3 +50,18 @@ def by_path(live: Live) -> bytes:
     """In this order the full paths of all but directories stand in byte order: `/a-b` before `/a/b`."""
     name: bytes = live.row[3]
     return name + b"/" if live.row[1] == DIRECTORY else name
+
+
+def path_order(lives: Iterator[Live]) -> Iterator[Live]:
+    """What comes in the order of `by_name`, in that of `by_path`: a directory waits for names like `a-b`."""
+    waiting: list[tuple[bytes, Live]] = []
+    for live in lives:
+        name = by_name(live)
+        while waiting and waiting[0][0] < name:
+            yield heappop(waiting)[1]
+        if live.is_directory:
+            heappush(waiting, (by_path(live), live))
+        else:
+            yield live
+    while waiting:
+        yield heappop(waiting)[1]

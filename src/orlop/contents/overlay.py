@@ -11,14 +11,14 @@ Each directory is put together from the layers that say something of it, from th
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from operator import itemgetter
 
 from orlop.contents.grafts import Grafts, grafts_of
 from orlop.contents.history import history
-from orlop.contents.live import Live, Source, Whiteout, by_name
+from orlop.contents.live import Live, Source, Whiteout, by_name, by_path, path_order
 from orlop.contents.node import Node, Seen, node_of
-from orlop.contents.rows import FULL, LEAN, NOWHERE, Row, RowReader, implicit_directory
+from orlop.contents.rows import FULL, LARGE, LEAN, NOWHERE, Row, RowReader, Said, TooLarge, implicit_directory
 from orlop.contents.schema import DIRECTORY, HARDLINK, KINDS, SYMLINK
 from orlop.domain.errors import FileUnknown, LinkLoop
 
@@ -64,8 +64,7 @@ class Overlay:
         directory = self.directory(path)
         # Most of the time goes into all columns of all rows: for a page, few are needed.
         columns = FULL if count is None else LEAN
-        found = self._below(directory, columns)
-        page = [found[name] for name in sorted(name for name in found if name > after)[:count]]
+        page = islice(self.below(directory, columns, after), count)
         return [node_of(live.path, live.layer, live.row if columns is FULL else self._full(live)) for live in page]
 
     def content(self, node: Node) -> Node:
@@ -98,24 +97,62 @@ class Overlay:
         """What holds `/`, under an empty name."""
         return Live(b"", 0, implicit_directory(b"", 0), [Source(layer, 0) for layer in range(len(self.layers))])
 
-    def below(self, directory: Live, columns: str = FULL) -> Iterable[Live]:
-        """What is directly in a directory, in no order."""
-        return self._below(directory, columns).values()
-
-    def _below(self, directory: Live, columns: str) -> dict[bytes, Live]:
+    def below(self, directory: Live, columns: str = FULL, after: bytes = b"") -> Iterator[Live]:
+        """What is directly in a directory, in byte order of names, from the first name behind `after`."""
         found: dict[bytes, Live] = {}
-        for layer, rows, whiteouts in self.said(directory, columns):
-            self._lay(found, directory.stem, layer, rows, whiteouts)
-        return found
+        try:
+            for layer, rows, whiteouts in self.said(directory, columns):
+                self._lay(found, directory.stem, layer, rows, whiteouts)
+        except TooLarge:
+            return self._part_by_part(directory, columns, after)
+        return iter([found[name] for name in sorted(name for name in found if name > after)])
+
+    def child(self, directory: Live, name: bytes) -> Live | None:
+        """What is in a directory under that name."""
+        return self._one(directory, name)
+
+    def _part_by_part(self, directory: Live, columns: str, after: bytes) -> Iterator[Live]:
+        """`below` of a directory of any size."""
+        for part in self.said_in_parts(directory, columns, after):
+            found: dict[bytes, Live] = {}
+            for layer, rows, whiteouts in part:
+                self._lay(found, directory.stem, layer, rows, whiteouts)
+            yield from (found[name] for name in sorted(found))
+
+    def said_in_parts(
+        self, directory: Live, columns: str, after: bytes = b""
+    ) -> Iterator[Iterator[tuple[int, list[Row], list[Whiteout]]]]:
+        """`said` of a directory of any size, for some names after the others."""
+        grafted = sorted(self._grafted(directory, after), key=itemgetter(0), reverse=True)
+        for part in self.rows.in_order(directory.sources, columns, after):
+            last = part[-1][0]
+            while grafted and grafted[-1][0] <= last:
+                part.append(grafted.pop())
+            yield _by_layer(part)
+        if grafted:
+            yield _by_layer(grafted)
+
+    def _grafted(self, directory: Live, after: bytes) -> Iterator[Said]:
+        for layer in dict.fromkeys(source.layer for source in directory.sources) if self.grafts else ():
+            for row in self.grafts.rows_in(directory.path, layer):
+                if row[3] > after or not after:
+                    yield (row[3], 0, 1, layer, *row)
+            for name, opaque in self.grafts.opaque_in(directory.path, layer):
+                if name > after or not after:
+                    yield name, 0, 0, layer, opaque
 
     def said(self, directory: Live, columns: str) -> Iterator[tuple[int, list[Row], list[Whiteout]]]:
-        """What each layer says of a directory, lowest first."""
+        """What each layer says of a directory, lowest first. TooLarge: it is not to be told at once."""
+        count = 0
         for layer, same in groupby(directory.sources, key=itemgetter(0)):
             rows: list[Row] = []
             whiteouts: list[Whiteout] = []
             for _, path_id in same:
                 rows += self.rows.entries_in(layer, path_id, columns)
                 whiteouts += self.rows.whiteouts_in(layer, path_id)
+            count += len(rows) + len(whiteouts)
+            if count > LARGE:
+                raise TooLarge
             if self.grafts:
                 rows += self.grafts.rows_in(directory.path, layer)
                 whiteouts += self.grafts.opaque_in(directory.path, layer)
@@ -129,7 +166,8 @@ class Overlay:
         after: Sequence[bytes] = (),
         depth: int = DEEPEST,
     ) -> Iterator[Live]:
-        """All below a directory, each before what is below it; the children of each in the order of `key`.
+        """All below a directory, each before what is below it; the children of each in the order of `key`, which is
+        `by_name` or `by_path`.
 
         `after`: the names that lead to what was seen last, which need not be there any more; only in the order of
         names. `depth`: how many levels. The way to a directory is gone once, however deep it is.
@@ -142,7 +180,11 @@ class Overlay:
                 continue
             yield live
             if live.is_directory and len(stack) < depth:
-                stack.append(iter(sorted(self.below(live, columns), key=key)))
+                stack.append(self._ordered(live, key, columns))
+
+    def _ordered(self, live: Live, key: Callable[[Live], bytes], columns: str, after: bytes = b"") -> Iterator[Live]:
+        found = self.below(live, columns, after)
+        return path_order(found) if key is by_path else found
 
     def _behind(
         self, top: Live, key: Callable[[Live], bytes], columns: str, after: Sequence[bytes]
@@ -153,11 +195,10 @@ class Overlay:
         for name in after:
             if live is None or not live.is_directory:
                 return stack
-            later = [child for child in self.below(live, columns) if by_name(child) > name]
-            stack.append(iter(sorted(later, key=key)))
+            stack.append(self._ordered(live, key, columns, name))
             live = self._one(live, name)
         if live is not None and live.is_directory:
-            stack.append(iter(sorted(self.below(live, columns), key=key)))
+            stack.append(self._ordered(live, key, columns))
         return stack
 
     def directory(self, path: bytes) -> Live:
@@ -267,3 +308,14 @@ class Overlay:
                     under.layer, under.row = layer, row
             elif under is None or not implicit or not self.grafts.is_moved(layer, path_id):
                 found[name] = Live(prefix + name, layer, row, [Source(layer, path_id)])
+
+
+def _by_layer(part: Iterable[Said]) -> Iterator[tuple[int, list[Row], list[Whiteout]]]:
+    layers: dict[int, tuple[list[Row], list[Whiteout]]] = {}
+    for said in part:
+        rows, whiteouts = layers.setdefault(said[3], ([], []))
+        if said[2]:
+            rows.append(said[4:])
+        else:
+            whiteouts.append((said[0], said[4]))
+    return ((layer, *layers[layer]) for layer in sorted(layers))

@@ -191,9 +191,9 @@ def test_directories_that_both_have_from_the_same_layers_are_not_looked_into(
         looked: list[bytes] = []
         whole = Overlay.below
 
-        def noting(self: Overlay, live: object, *more: object) -> object:
+        def noting(self: Overlay, live: object, *more: object, **named: object) -> object:
             looked.append(live.path)  # type: ignore[attr-defined]
-            return whole(self, live, *more)  # type: ignore[arg-type]
+            return whole(self, live, *more, **named)  # type: ignore[arg-type]
 
         monkeypatch.setattr(Overlay, "below", noting)
         assert told(Difference(*views).changes()) == [(b"/etc", "added"), (b"/etc/new", "added")]
