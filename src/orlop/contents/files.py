@@ -1,7 +1,7 @@
 """The files of one image: listed, told of and read without unpacking anything to a disk."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Generator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -27,6 +27,10 @@ MOST_SIMILAR = 2000
 """Names among which one that is like a missing one is looked for."""
 FOOTERS = 32
 """Ends of tables of contents that are kept at hand: with very many checkpoints, some MiB each."""
+RANDOM_ACCESS = ("plain", "gzip")
+"""Of layers packed so, a part is read in little time and memory: of others from their beginning, or with a window of up
+to 128 MiB."""
+MUCH = 4 << 20
 FOLLOWED = ("file", "hardlink")
 
 
@@ -91,7 +95,7 @@ class Files:
                 raise _unknown(view, image, wanted, error) from error
         return Found(image, node, listing, content)
 
-    def read(self, found: Found, first: int, count: int) -> Iterator[bytes]:
+    def read(self, found: Found, first: int, count: int) -> Generator[bytes]:
         """`count` bytes of a file from `first` on. A whole file is held against its digest, before its last piece.
 
         Unavailable: the layer is missing or damaged, which may show only on the way.
@@ -122,6 +126,13 @@ class Files:
             raise _damaged(layer, "it is missing in the store") from error
         except LayerInvalid as error:
             raise _damaged(layer, str(error)) from error
+
+    def needs_unpacking(self, found: Found) -> bool:
+        """Whether much of the layer is unpacked before a file is reached, or much memory kept while it is read."""
+        content = found.content
+        if content is None or content.offset + content.size <= MUCH:
+            return False
+        return found.image.state.known[content.layer].compression not in RANDOM_ACCESS
 
     def _read_footer(self, layer: Digest) -> Footer:
         try:

@@ -13,6 +13,7 @@ from operator import attrgetter
 from orlop.contents import toc
 from orlop.contents.limits import Limits
 from orlop.contents.resuming import Resumed
+from orlop.contents.stopping import heed
 from orlop.contents.toc import Checkpoint, Footer, Frame
 from orlop.domain.compression import Format, Unpacker, decompressed
 from orlop.domain.errors import LayerInvalid
@@ -113,6 +114,7 @@ def _surroundings(footer: Footer, start: int, end: int) -> tuple[Checkpoint | Fr
 
 def _part(pieces: Iterator[bytes], skip: int, length: int) -> Iterator[bytes]:
     for piece in pieces:
+        heed()
         part = piece[skip : skip + length] if skip or length < len(piece) else piece
         skip = max(0, skip - len(piece))
         length -= len(part)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from orlop.contents.schema import DIRECTORY
+from orlop.contents.stopping import heed
 
 Row = tuple[Any, ...]
 """path_id, kind, implicit, name; of FULL also size, mode, uid, gid, mtime, digest, link, offset, sparse."""
@@ -99,6 +100,7 @@ class RowReader:
         )
         part: list[Said] = []
         while some := cursor.fetchmany(_PART):
+            heed()
             part += some
             last = part[-1][0]
             end = next((place for place in range(len(part), 0, -1) if part[place - 1][0] != last), 0)
@@ -145,6 +147,7 @@ def implicit_directory(name: bytes, path_id: int) -> Row:
 
 
 def _few(rows: sqlite3.Cursor) -> list[Any]:
+    heed()
     found = rows.fetchmany(LARGE + 1)
     if len(found) > LARGE:
         rows.close()

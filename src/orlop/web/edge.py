@@ -1,10 +1,12 @@
 """What handlers use: the registry's use cases, the thread pools, and transfers."""
 
 import asyncio
+import contextlib
 import re
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from aiohttp import StreamReader
@@ -12,14 +14,25 @@ from aiohttp.web import BaseRequest
 
 from orlop import telemetry
 from orlop.app import App
-from orlop.domain.errors import SizeInvalid
+from orlop.contents.stopping import Stopped, Stopping
+from orlop.domain.errors import SizeInvalid, Unavailable
 from orlop.web.gate import Gate
-from orlop.web.pools import Pools
+from orlop.web.pools import Pools, joined
 from orlop.web.transfer import Transfer, TransferStalled
 
 Result = TypeVar("Result")
 
+_LOOK = 0.5
+"""Seconds from one look whether a client is still there to the next."""
+_UNPACKINGS = 4
+_PATIENCE = 30.0
+"""Seconds that a request waits to be one of those."""
+
 _LENGTH = re.compile(r"[0-9]{1,18}")
+
+
+def _is_gone(request: BaseRequest) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 class Edge:
@@ -31,6 +44,7 @@ class Edge:
         self.pools = Pools(app.database.snapshot)
         self.stall = app.settings.limits.transfer_timeout
         self.transfer = Transfer(self.pools, self.stall)
+        self._unpackings = asyncio.Semaphore(_UNPACKINGS)
         self.gate = Gate(app, self.pools)
         self.call = self.pools.call
         self.perform = self.pools.perform
@@ -41,9 +55,42 @@ class Edge:
         """Runs long work in the thread that is kept for it, after what was given to it before."""
         return await asyncio.get_running_loop().run_in_executor(self.pools.maintenance, function)
 
-    async def look_inside(self, function: Callable[[], Result]) -> Result:
-        """Runs what looks into images in a thread that is kept for it."""
-        return await asyncio.get_running_loop().run_in_executor(self.pools.contents, function)
+    async def look_inside(
+        self, request: BaseRequest, function: Callable[[], Result], pool: ThreadPoolExecutor | None = None
+    ) -> Result:
+        """Runs what looks into images in a thread that is kept for it, or in the pool's; it calls `heed` now and then.
+
+        ConnectionError: the client has gone, and it was ended.
+        """
+        stopping = Stopping()
+        job = asyncio.get_running_loop().run_in_executor(pool or self.pools.contents, stopping.call, function)
+        try:
+            while not (await asyncio.wait({job}, timeout=_LOOK))[0]:
+                if _is_gone(request):
+                    stopping.say()
+            return job.result()
+        except Stopped as error:
+            raise ConnectionResetError("the client has gone") from error
+        except asyncio.CancelledError:
+            stopping.say()
+            with contextlib.suppress(Exception):  # that of a caller who has gone is nobody's
+                await joined(job)
+            raise
+
+    @contextlib.asynccontextmanager
+    async def unpacking(self) -> AsyncIterator[ThreadPoolExecutor]:
+        """The threads that read what must be unpacked from far before it; for a few requests at a time, as each may
+        keep much memory for as long as its client likes. Unavailable: the turn did not come for a while.
+        """
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await self._unpackings.acquire()
+        except TimeoutError as error:
+            raise Unavailable("as many files are being unpacked as memory allows: try again in a moment") from error
+        try:
+            yield self.pools.unpacking
+        finally:
+            self._unpackings.release()
 
     async def look_up(self, function: Callable[..., Result], *arguments: object) -> Result:
         """Runs `function(connection, *arguments)`: on the loop, without a hop, where the database answers at once."""

@@ -32,13 +32,15 @@ class Pools:
         self.maintenance = ThreadPoolExecutor(1, thread_name_prefix="maintenance")
         # What is inside images: some of it takes seconds, which blobs and use cases need not wait for.
         self.contents = ThreadPoolExecutor(8, thread_name_prefix="contents")
+        # Two threads unpack what lies far inside a layer that must be read from its beginning, which takes minutes.
+        self.unpacking = ThreadPoolExecutor(2, thread_name_prefix="unpacking")
         self.call = self.cases.call
 
     def close(self) -> None:
         """Ends the threads, once they have done what they were given."""
         self.stages.close()
         self.cases.close()
-        for pool in (self.transfers, self.hashing, self.passwords, self.maintenance, self.contents):
+        for pool in (self.transfers, self.hashing, self.passwords, self.maintenance, self.contents, self.unpacking):
             pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -2,8 +2,9 @@
 
 import gzip
 import io
+import lzma
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,10 @@ from tests.protocol.images import Member, directory, file, hardlink, symlink, ta
 from tests.unit.registry.house import CALLER, NAME, House
 
 MIB = 1 << 20
+
+
+def packed(archive: bytes) -> bytes:
+    return gzip.compress(archive, 1, mtime=0)
 
 
 class CountingStorage(MemoryStorage):
@@ -46,9 +51,8 @@ class Shelf:
         self.images = Images(self.house.database, self.index, self.house.content.read)
         self.files = Files(self.storage, self.images)
 
-    def push(self, tag: str, *archives: bytes) -> list[Digest]:
-        """The layers, packed by gzip."""
-        layers = [gzip.compress(archive, 1, mtime=0) for archive in archives]
+    def push(self, tag: str, *archives: bytes, pack: Callable[[bytes], bytes] = packed) -> list[Digest]:
+        layers = [pack(archive) for archive in archives]
         config = encode({"os": "linux"})
         for content in (config, *layers):
             self.house.push_blob(content)
@@ -184,3 +188,15 @@ def test_what_no_file_is_called_is_refused(path: bytes) -> None:
 
 def test_what_a_terminal_would_obey_is_written_out() -> None:
     assert shown(b"/a\x1b[31m\n\xe4\xc3\xa4\\") == "/a\\x1b[31m\\n\\xe4ä\\"
+
+
+@pytest.mark.parametrize(("pack", "needed"), [(bytes, False), (packed, False), (lzma.compress, True)])
+def test_what_is_far_inside_a_layer_is_known_to_need_unpacking(
+    shelf: Shelf, pack: Callable[[bytes], bytes], needed: bool
+) -> None:
+    members = file("near", b"1"), file("large", bytes(5 << 20)), file("far", b"1")
+    shelf.push("v1", tar(*members), pack=pack)
+    assert shelf.files.needs_unpacking(shelf.find(b"/far")) == needed
+    assert shelf.files.needs_unpacking(shelf.find(b"/large")) == needed
+    assert not shelf.files.needs_unpacking(shelf.find(b"/near"))
+    assert not shelf.files.needs_unpacking(shelf.find(b"/"))

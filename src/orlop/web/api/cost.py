@@ -52,7 +52,9 @@ async def get(call: Call) -> Answer:
     if have is not None:
         call.caller.authority.demand(PULL, have[0])
     platform = platform_of(call.target)
-    found = await call.edge.look_inside(lambda: call.edge.app.costs.of(call.caller, wanted, have, platform))
+    found = await call.edge.look_inside(
+        call.request, lambda: call.edge.app.costs.of(call.caller, wanted, have, platform)
+    )
     return call.answer(_report(found))
 
 

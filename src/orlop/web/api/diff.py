@@ -115,7 +115,9 @@ class Difference(msgspec.Struct):
 
 async def get(call: Call) -> Answer:
     asked = _Asked(call)
-    return call.answer(await call.edge.look_inside(lambda: _RENDERED[asked.kind](call, asked)))
+    # The lines of two files are read from wherever in their layers they are.
+    pool = call.edge.pools.unpacking if asked.kind == "text" else None
+    return call.answer(await call.edge.look_inside(call.request, lambda: _RENDERED[asked.kind](call, asked), pool))
 
 
 class _Asked:

@@ -1,7 +1,9 @@
 """`/api/v1/repositories/<name>/-/files/<reference>/<path>`."""
 
+import contextlib
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import Annotated
 from urllib.parse import quote, urlencode
@@ -82,6 +84,7 @@ async def get(call: Call) -> Answer:
     reference, page = parse_reference(call.item), None if asked.stat else asked.page
     find = call.edge.app.files.find
     found = await call.edge.look_inside(
+        call.request,
         lambda: find(
             call.caller,
             call.name,
@@ -90,7 +93,7 @@ async def get(call: Call) -> Answer:
             platform=asked.platform,
             page=page,
             follow=asked.follow,
-        )
+        ),
     )
     if asked.stat or found.listing is not None:
         if asked.as_text:
@@ -175,19 +178,24 @@ async def _send(call: Call, asked: _Asked, found: Found) -> Answer:
     if request.method == "HEAD":
         return Answer(200, headers, size=content.size)
     status, first, count = _part(call, content.digest or "", content.size, headers)
-    pieces = call.edge.app.files.read(found, first, count)
-    if count <= SMALL:
-        return Answer(status, headers, await call.edge.look_inside(lambda: b"".join(pieces)))
-    return await _stream(call, Sent(status, headers, size=count), pieces)
+    files, pools = call.edge.app.files, call.edge.pools
+    with contextlib.closing(files.read(found, first, count)) as pieces:
+        if not files.needs_unpacking(found):
+            return await _read(call, Sent(status, headers, size=count), pieces, pools.contents)
+        async with call.edge.unpacking() as pool:
+            return await _read(call, Sent(status, headers, size=count), pieces, pool)
 
 
-async def _stream(call: Call, answer: Sent, pieces: Iterator[bytes]) -> Answer:
+async def _read(call: Call, answer: Sent, pieces: Iterator[bytes], pool: ThreadPoolExecutor) -> Answer:
     edge, request = call.edge, call.request
+    if answer.size <= SMALL:
+        whole = await edge.look_inside(request, lambda: b"".join(pieces), pool)
+        return Answer(answer.status, answer.headers, whole)
     # What is wrong with the layer is told by an answer, where it shows before the first byte.
-    begun = await edge.look_inside(lambda: next(pieces, b""))
+    begun = await edge.look_inside(request, lambda: next(pieces, b""), pool)
     answer.keep_alive = may_reuse(request)
-    whole = _demand_size(chain([begun], pieces), answer.size)
-    await edge.transfer.send_pieces(request, answer.head(request), whole, edge.pools.contents)
+    whole_file = _demand_size(chain([begun], pieces), answer.size)
+    await edge.transfer.send_pieces(request, answer.head(request), whole_file, pool)
     return answer
 
 

@@ -70,7 +70,7 @@ async def get(call: Call) -> Answer:
     most, live = page_size(call.target), flag_of(call.target, "live")
     find = call.edge.app.wastes.find
     found = await call.edge.look_inside(
-        lambda: find(call.caller, call.name, reference, platform=platform, most=most, live=live)
+        call.request, lambda: find(call.caller, call.name, reference, platform=platform, most=most, live=live)
     )
     return call.answer(_report(found))
 

@@ -143,7 +143,7 @@ async def _contents(call: Call, part: Literal["files", "diff"]) -> Answer:
         return Answer(200, headers)
     try:
         manifest = Digest(view.manifest) if view.manifest is not None else None
-        file = await call.edge.look_inside(lambda: documents.open(part, call.name, view.id, manifest))
+        file = await call.edge.look_inside(call.request, lambda: documents.open(part, call.name, view.id, manifest))
     except ContentsPending:
         return Answer(200, headers)  # what a client takes for "not computed yet"
     with file:
