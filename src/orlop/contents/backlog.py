@@ -66,6 +66,12 @@ def advance(connection: Connection) -> bool | None:
     return len(page) == BATCH
 
 
+def reached(connection: Connection) -> int:
+    """The row of the last manifest whose image was asked for."""
+    found = _read(connection)
+    return found.after if found is not None else 0
+
+
 def _read(connection: Connection) -> Backlog | None:
     document = progress.read(connection, NAME)
     try:
