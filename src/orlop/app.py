@@ -14,11 +14,17 @@ from orlop import telemetry
 from orlop.auth.throttle import origin
 from orlop.config import Settings
 from orlop.contents import backlog
+from orlop.contents.build_steps import BuildSteps
 from orlop.contents.comparison import Comparison
 from orlop.contents.cost import Costs
 from orlop.contents.files import Files
+from orlop.contents.find import Find
 from orlop.contents.images import Images
 from orlop.contents.index import Index
+from orlop.contents.inventory import Inventory
+from orlop.contents.label_search import LabelSearch
+from orlop.contents.name_search import NameSearch
+from orlop.contents.scope import Searcher
 from orlop.contents.waste import Wastes
 from orlop.database.engine import Database
 from orlop.database.upgrade import prepare
@@ -97,6 +103,11 @@ class App:
         self.comparison = Comparison(self.images, self.files)
         self.wastes = Wastes(self.images)
         self.costs = Costs(self.images)
+        self.searcher = Searcher(self.images)
+        self.find = Find(self.searcher, BuildSteps(self.content.read))
+        self.inventory = Inventory(self.images, self.searcher)
+        self.label_search = LabelSearch(self.searcher)
+        self.name_search = NameSearch(database)
         self.details = Details(self.content, self.manifests, self.referrers)
         self.status = Status(storage, database, self.room)
         self.pulls = Pulls(database)

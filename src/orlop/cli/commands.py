@@ -32,6 +32,8 @@ GROUPS: dict[str, dict[str, Entry]] = {
         "tag": Entry("orlop.cli.tag:command", "List or delete the tags of a repository."),
         "files": Entry("orlop.cli.files:command", "List what is in an image."),
         "cat": Entry("orlop.cli.cat:command", "Write one file of an image."),
+        "find": Entry("orlop.cli.find:command", "Find files and more across all images."),
+        "packages": Entry("orlop.cli.packages:command", "List packages of an image, or find them in all."),
         "diff": Entry("orlop.cli.diff:command", "Show what differs between two images."),
         "waste": Entry("orlop.cli.waste:command", "Show what an image ships for nothing."),
         "cost": Entry("orlop.cli.cost:command", "Show what pulling an image costs."),

@@ -9,7 +9,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import secrets
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,26 +17,25 @@ from orlop.domain.errors import ParameterInvalid
 
 Position = TypeVar("Position")
 
-_NONCE = 12
-_SEAL = 12
 LONGEST = 4096
 """Characters of a cursor."""
+_SEAL = 16
 
 
 def seal(key: str, search: str, position: Any) -> str:
-    """`search`: what it is good for, and nothing else."""
-    nonce = secrets.token_bytes(_NONCE)
-    content = _mixed(key, nonce, msgspec.json.encode(position))
-    return base64.urlsafe_b64encode(nonce + _tag(key, search, nonce + content) + content).decode().rstrip("=")
+    """The same for the same position. `search`: what it is good for, and nothing else."""
+    content = msgspec.json.encode(position)
+    tag = _tag(key, search, content)
+    return base64.urlsafe_b64encode(tag + _mixed(key, tag, content)).decode().rstrip("=")
 
 
 def unseal(key: str, search: str, text: str, kind: type[Position]) -> Position:
     """ParameterInvalid where `seal` has not made it, of the same key and search."""
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        nonce, tag, content = raw[:_NONCE], raw[_NONCE : _NONCE + _SEAL], raw[_NONCE + _SEAL :]
-        if len(text) <= LONGEST and hmac.compare_digest(tag, _tag(key, search, nonce + content)):
-            return msgspec.json.decode(_mixed(key, nonce, content), type=kind)
+        raw = base64.b64decode(text[:LONGEST] + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        content = _mixed(key, raw[:_SEAL], raw[_SEAL:])
+        if hmac.compare_digest(raw[:_SEAL], _tag(key, search, content)):
+            return msgspec.json.decode(content, type=kind)
     except (binascii.Error, ValueError, msgspec.DecodeError):
         pass
     raise ParameterInvalid(
@@ -48,13 +46,17 @@ def unseal(key: str, search: str, text: str, kind: type[Position]) -> Position:
 
 def _tag(key: str, search: str, content: bytes) -> bytes:
     scope = hashlib.blake2b(search.encode(), digest_size=16).digest()
-    return hashlib.blake2b(scope + content, digest_size=_SEAL, key=key.encode()[:64], person=b"orlop.seal").digest()
+    return hashlib.blake2b(scope + content, digest_size=_SEAL, key=_key(key), person=b"orlop.seal").digest()
 
 
-def _mixed(key: str, nonce: bytes, content: bytes) -> bytes:
+def _mixed(key: str, tag: bytes, content: bytes) -> bytes:
     """Encrypts and decrypts."""
     stream = b"".join(
-        hashlib.blake2b(nonce, key=key.encode()[:64], salt=number.to_bytes(16, "big"), person=b"orlop.mix").digest()
+        hashlib.blake2b(tag, key=_key(key), salt=number.to_bytes(16, "big"), person=b"orlop.mix").digest()
         for number in range(-(-len(content) // 64))
     )
     return bytes(one ^ other for one, other in zip(content, stream, strict=False))
+
+
+def _key(key: str) -> bytes:
+    return key.encode()[:64]

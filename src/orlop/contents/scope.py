@@ -18,7 +18,7 @@ from orlop.database import jobs, repositories, whereabouts
 from orlop.database.connection import Connection
 from orlop.domain.access import Pattern, any_of, both
 from orlop.domain.caller import Caller
-from orlop.domain.errors import ParameterInvalid, Unavailable
+from orlop.domain.errors import ContentsUnindexable, ParameterInvalid
 
 SCAN = 0.25
 """Seconds after which a page ends with what was found."""
@@ -122,10 +122,10 @@ class Searcher:
 
     @contextlib.contextmanager
     def looking(self, kind: str, caller: Caller, search: Search) -> Iterator[Scope]:
-        """In one snapshot; used by this thread alone, in this block. Unavailable: nobody looks into images here."""
+        """In one snapshot; used by this thread alone, in this block. ContentsUnindexable: nobody looks into images."""
         index = self.images.index
         if index is None:
-            raise Unavailable("nobody looks into images here (contents.enabled)")
+            raise ContentsUnindexable("nobody looks into images here (contents.enabled)")
         readable = readable_of(caller, search.within)
         with self.images.database.snapshot() as main, index.reading() as contents:
             yield Scope(kind, search, Whereabouts(main, contents, readable, self._builds), index.generation)

@@ -112,7 +112,7 @@ def page_size(target: Target) -> int:
 def dry_run(target: Target) -> bool:
     text = target.first("dry_run")
     if text not in (None, "true", "false"):
-        raise _invalid("dry_run", text or "", ["true", "false"])
+        raise invalid("dry_run", text or "", ["true", "false"])
     return text == "true"
 
 
@@ -128,7 +128,7 @@ def _order(text: str | None, sorts: tuple[str, ...]) -> Order:
     if text is None:
         return Order()
     if text not in spellings(sorts):
-        raise _invalid("sort", text, spellings(sorts))
+        raise invalid("sort", text, spellings(sorts))
     return Order(text.removeprefix("-"), text.startswith("-"))
 
 
@@ -157,7 +157,8 @@ def _bounded(name: str, text: str) -> str:
     return text
 
 
-def _invalid(name: str, value: str, known: list[str]) -> ParameterInvalid:
+def invalid(name: str, value: str, known: list[str]) -> ParameterInvalid:
+    """The refusal of a value that is none of those which are known."""
     return ParameterInvalid(
         f"{name} cannot be {value[:40]!r}{_hint(value, known)}",
         detail={"parameter": name, "value": value[:LONGEST_TEXT], "known": known},

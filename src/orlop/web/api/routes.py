@@ -13,6 +13,8 @@ from orlop.domain.caller import Caller
 from orlop.domain.errors import (
     BlobUnknown,
     Busy,
+    ContentsPending,
+    ContentsUnindexable,
     Denied,
     DigestInvalid,
     FileUnknown,
@@ -41,7 +43,9 @@ from orlop.web.api import (
     manifests,
     me,
     openapi,
+    packages,
     repositories,
+    search,
     status,
     tags,
     waste,
@@ -193,6 +197,33 @@ ROUTES = (
                 diff.Difference,
                 diff.PARAMETERS,
                 (*images.CONTENTS_ERRORS, FileUnknown),
+            )
+        },
+    ),
+    Route(
+        "packages",
+        "/api/v1/repositories/{name}/-/packages/{reference}",
+        {
+            "GET": Operation(
+                packages.listing,
+                "List the packages of an image",
+                packages.PackageList,
+                packages.PARAMETERS,
+                images.CONTENTS_ERRORS,
+            )
+        },
+    ),
+    Route(
+        "search",
+        "/api/v1/search",
+        {
+            "GET": Operation(
+                search.get,
+                "Search in all that the caller may read",
+                search.SearchList,
+                search.PARAMETERS,
+                (ContentsPending, ContentsUnindexable),
+                needs="catalog",
             )
         },
     ),
