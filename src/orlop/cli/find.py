@@ -17,7 +17,7 @@ DIGITS = 12
 NARROWEST = 16
 """Columns for a command that are worth a place on the line of the images."""
 
-_PACKAGES = re.compile(r"pkg:|.*\s*[<>=]")
+_PACKAGES = re.compile(r"pkg:|[^/]*[^/\s]\s*[<>=]=?\s*[0-9v]")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{2,}")
 
 EPILOG = """\b

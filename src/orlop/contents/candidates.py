@@ -32,6 +32,12 @@ _CHILDREN = """
 SELECT p.id, p.name_id, n.name FROM paths p CROSS JOIN names n ON n.id = p.name_id
 WHERE p.parent = ? AND p.name_id >= ? ORDER BY p.name_id
 """
+_CHILDREN_IN = """
+SELECT DISTINCT p.id, p.name_id, n.name FROM json_each(?) j
+CROSS JOIN entries e ON e.layer_id = j.value AND e.parent_id = ?
+CROSS JOIN paths p ON p.id = e.path_id CROSS JOIN names n ON n.id = p.name_id
+WHERE p.name_id >= ? ORDER BY p.name_id
+"""
 _CHILD = "SELECT p.id, p.name_id FROM names n CROSS JOIN paths p ON p.parent = ? AND p.name_id = n.id WHERE n.name = ?"
 _PARENT = "SELECT p.parent, n.name FROM paths p CROSS JOIN names n ON n.id = p.name_id WHERE p.id = ?"
 _IN_LAYERS = """
@@ -65,9 +71,7 @@ def candidates(
     """From the path at `position` on, with that one. `layers`: where given, nothing but these is looked at."""
     if wanted.digest is not None:
         return _with_content(connection, wanted.digest, position, layers)
-    if layers is not None:
-        return _Search(connection, wanted).in_layers(position, layers)
-    return _Search(connection, wanted).run(position)
+    return _Search(connection, wanted, layers).run(position)
 
 
 def _with_content(
@@ -83,8 +87,9 @@ def _with_content(
 
 
 class _Search:
-    def __init__(self, connection: sqlite3.Connection, wanted: Wanted) -> None:
+    def __init__(self, connection: sqlite3.Connection, wanted: Wanted, layers: Collection[int] | None) -> None:
         self._connection = connection
+        self._layers = None if layers is None else json.dumps(sorted(layers))
         self._parts = wanted.parts
         self._anchored = wanted.anchored
         self._known: dict[int, tuple[int, bytes]] = {}
@@ -92,12 +97,14 @@ class _Search:
     def run(self, position: Position) -> Iterator[Candidate]:
         if self._anchored and self._parts[0].exact is not None:
             return self._down(Position(0, 0, 0, ROOT), ROOT, self._parts, position.below)
+        if self._layers is not None:
+            return self._from_layers(position, self._layers)
         return self._from_names(position if position.seed >= 0 else position._replace(seed=self._rarest()))
 
-    def in_layers(self, position: Position, layers: Collection[int]) -> Iterator[Candidate]:
+    def _from_layers(self, position: Position, layers: str) -> Iterator[Candidate]:
         """Looks at all that these layers hold. It takes the same time whatever else there is."""
         last = len(self._parts) - 1
-        rows = self._connection.execute(_IN_LAYERS, (json.dumps(list(layers)), _like(self._parts[last])))
+        rows = self._connection.execute(_IN_LAYERS, (layers, _like(self._parts[last])))
         very = _very(self._parts[last])
         found = sorted(
             (int(name != very), name_id, path_id)
@@ -195,13 +202,17 @@ class _Search:
             if found and found[1] >= least:
                 yield found
             return
-        for child, name_id, name in self._connection.execute(_CHILDREN, (path_id, least)):
+        if self._layers is None:
+            found = self._connection.execute(_CHILDREN, (path_id, least))
+        else:
+            found = self._connection.execute(_CHILDREN_IN, (self._layers, path_id, least))
+        for child, name_id, name in found:
             yield child if part.fits(name) else None, name_id
 
 
 def _very(part: Part) -> bytes:
     """The name that is told of before others that fit."""
-    return part.exact if part.exact is not None else part.literal.encode(errors="replace")
+    return part.exact if part.exact is not None else part.literal.strip("/").encode(errors="replace")
 
 
 def phrase(text: str) -> str:
@@ -212,9 +223,9 @@ def phrase(text: str) -> str:
 
 def _like(part: Part) -> str:
     """For a first choice: what fits is like that."""
-    text = part.literal if part.exact is None else part.exact.decode(errors="replace")
+    text = part.literal if part.exact is None else f"/{part.exact.decode(errors='replace')}/"
     if not text.isascii():
         return "%"
     for wildcard in "!%_":
         text = text.replace(wildcard, f"!{wildcard}")
-    return f"%{text}%"
+    return f"%{text}%".replace("%/", "").replace("/%", "")

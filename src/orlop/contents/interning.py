@@ -99,5 +99,5 @@ class Interner:
 
 
 def searchable(name: bytes) -> str:
-    """The text by which a name is found."""
-    return name.decode(errors="replace")
+    """The text by which a name is found: between slashes, so that its beginning and its end can be looked for."""
+    return f"/{name.decode(errors='replace')}/"

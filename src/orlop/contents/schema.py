@@ -1,6 +1,6 @@
 """The tables of contents.db; docs/formats/contents.md says what they mean."""
 
-VERSION = 2
+VERSION = 3
 """Raised with every change of the tables, or of what is put into them. A file of another version is thrown away."""
 
 KINDS = ("file", "directory", "symlink", "hardlink", "character", "block", "fifo")

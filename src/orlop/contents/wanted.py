@@ -24,7 +24,9 @@ class Part(NamedTuple):
     exact: bytes | None = None
     """The very name, where only that one fits."""
     literal: str = ""
-    """Three characters or more that each name holds that fits; empty where none are known."""
+    """Three characters or more that each name holds that fits; a slash stands for its beginning or end.
+
+    Empty where none are known."""
 
     def fits(self, name: bytes) -> bool:
         if self.exact is not None:
@@ -81,12 +83,11 @@ def _substring(text: str, names: list[str], directories: bool) -> Wanted:
     """Without a slash the text is in the last name; with one it reaches from the end of a name to within the last."""
     first, *between = names
     if not between:
-        parts = [_part(re.escape(first) + ("$" if directories else ""), first)]
+        parts = [_part(first, end=directories)]
     else:
         *between, last = between
-        parts = [_part(f"{re.escape(first)}$", first)]
-        parts += [_part(f"^{re.escape(name)}$", name) for name in between]
-        parts.append(_part(f"^{re.escape(last)}" + ("$" if directories else ""), last))
+        parts = [_part(first, end=True), *[_part(name, begin=True, end=True) for name in between]]
+        parts.append(_part(last, begin=True, end=directories))
     if not any(part.literal for part in parts):
         raise _refused(f"{text!r} is too short to look for: {_REMEDY}")
     return Wanted(tuple(parts), directories=directories)
@@ -109,16 +110,21 @@ def _exact(name: str) -> Part:
     return Part(re.compile(""), name.encode(errors="replace"))
 
 
-def _part(pattern: str, literal: str) -> Part:
-    return Part(re.compile(pattern, re.IGNORECASE | re.DOTALL), None, literal if len(literal) >= SHORTEST else "")
+def _part(text: str, *, begin: bool = False, end: bool = False) -> Part:
+    """Letters in either case. `begin`, `end`: the name begins or ends with the text."""
+    pattern = "^" * begin + re.escape(text) + r"\Z" * end
+    return Part(re.compile(pattern, re.IGNORECASE), None, _searched("/" * begin + text + "/" * end))
 
 
 def _wild(name: str) -> Part:
     if not _WILD.search(name):
         return _exact(name)
-    literal = max(_WILD.split(name), key=len)
-    pattern = re.compile("^" + fnmatch.translate(name))
-    return Part(pattern, None, literal if len(literal) >= SHORTEST else "")
+    literal = max(_WILD.split(f"/{name}/"), key=len)
+    return Part(re.compile("^" + fnmatch.translate(name)), None, _searched(literal))
+
+
+def _searched(text: str) -> str:
+    return text if len(text) >= SHORTEST else ""
 
 
 def _refused(reason: str) -> ParameterInvalid:

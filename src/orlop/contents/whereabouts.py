@@ -1,9 +1,11 @@
 """In which images something of a layer is live, of those that the caller may read; and by which tags they are known."""
 
 import json
+import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
+from heapq import nsmallest
 from typing import NamedTuple
 
 from orlop.contents.images import READY
@@ -22,6 +24,8 @@ NAMED = 3
 """Images that are told for one hit."""
 REMEMBERED = 20_000
 """Images whose layers are remembered."""
+
+_NUMBERS = re.compile(r"([0-9]{1,18})")
 
 _MAY_MOVE = """
 SELECT 1 FROM entries e WHERE e.layer_id = ? AND e.implicit AND e.path_id > 1
@@ -281,7 +285,7 @@ class _Found:
         """To be called when all were found."""
         if self.holders and self._shown is None:
             names = self._tagged() or self._untagged()
-            first = [names[key] for key in sorted(names)[:NAMED]]
+            first = [names[key] for key in nsmallest(NAMED, names, key=_in_order)]
             layers = len({layer for _, layer in self.holders.values()})
             self._shown = Shown(
                 tuple(named for named, _, _ in first), len(names), self.more, *first[0][1:], layers=layers
@@ -307,6 +311,13 @@ class _Found:
             )
             for holder, layer in self.holders.values()
         }
+
+
+def _in_order(name: tuple[str, str]) -> tuple[str, list[tuple[int, str]]]:
+    """1.4 before 1.12."""
+    repository, reference = name
+    parts = _NUMBERS.split(reference)
+    return repository, [(int(part), "") if part.isdigit() else (0, part) for part in parts]
 
 
 def _rank(named: Named) -> tuple[bool, str]:
