@@ -1,29 +1,26 @@
 """Packages: those of one image, and those of all images by a query."""
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 from typing import NamedTuple
 
 from orlop.contents.images import Image, Images
+from orlop.contents.installed import COLUMNS, package_of, with_layers
 from orlop.contents.masks import Masks
-from orlop.contents.overlay import Overlay
 from orlop.contents.packages import query
 from orlop.contents.packages.names import FOLDED_SQL
 from orlop.contents.packages.package import Package
 from orlop.contents.packages.query import Query
 from orlop.contents.scope import Scope, Search, Searcher
-from orlop.contents.whereabouts import Shown, is_in, is_live
+from orlop.contents.whereabouts import Shown
 from orlop.domain.caller import Caller
 from orlop.domain.digest import Digest
 from orlop.domain.errors import ParameterInvalid
 from orlop.domain.name import RepositoryName, Tag
 
-_COLUMNS = "ecosystem, name, version, source, source_version, architecture"
-_TOLD = f"SELECT {_COLUMNS}, path_id, layer_id FROM packages"
-_BATCH = 500
-"""Files that tell of packages, of one image, that are looked up together."""
+_TOLD = f"SELECT {COLUMNS}, path_id, layer_id FROM packages"
 
 BY_NAME, BY_SOURCE = 0, 1
 _FOLDED = (FOLDED_SQL.format(column="name"), FOLDED_SQL.format(column="source"))
@@ -65,7 +62,8 @@ class _Position(NamedTuple):
     phase: int = BY_NAME
     name: str = ""
     """Folded."""
-    package: tuple[str, ...] = ()
+    package: str = ""
+    """Stands for the package: names and versions may be long."""
 
 
 class Inventory:
@@ -89,7 +87,7 @@ class Inventory:
         image = self._images.find(caller, name, reference, platform)
         with self._images.view(image) as (view,):
             found = sorted(
-                {(package, layer) for package, layer in _live(view) if wanted in ("", package.ecosystem)},
+                {(package, layer) for package, layer in with_layers(view) if wanted in ("", package.ecosystem)},
                 key=lambda pair: (pair[0].name.lower(), *_key(pair[0]), pair[0].path),
             )
         items = [Listed(package, image.layers[layer].digest) for package, layer in found[after : after + most]]
@@ -123,37 +121,15 @@ def known_ecosystem(word: str) -> str:
     return known
 
 
-def _live(view: Overlay) -> Iterator[tuple[Package, int]]:
-    """Packages whose file is live in an image, with the place of its layer."""
-    rows = view.connection.execute(
-        f"{_TOLD} WHERE layer_id IN (SELECT value FROM json_each(?)) ORDER BY path_id, layer_id",
-        (json.dumps(list(view.layers)),),
-    )
-    files = groupby(rows, key=lambda row: row[6:8])
-    while batch := [(file, list(told)) for _, (file, told) in zip(range(_BATCH), files, strict=False)]:
-        masks = Masks(view.connection, {path_id for (path_id, _), _ in batch}, set(view.layers))
-        for (path_id, layer), told in batch:
-            if _is_there(view, masks, path_id, layer):
-                path = masks.paths[path_id].decode(errors="replace")
-                place = len(view.layers) - 1 - view.layers[::-1].index(layer)
-                yield from ((_package(row, path), place) for row in told)
-
-
-def _is_there(view: Overlay, masks: Masks, path_id: int, layer: int) -> bool:
-    if view.grafts:
-        return is_in(view, view.layers, layer, masks.paths[path_id])
-    return is_live(view.layers, layer, masks.maskers(path_id, of_directory=False))
-
-
 def _hits(scope: Scope, wanted: Query, last: _Position) -> Iterator[tuple[_Position, PackageHit | None]]:
     layers = scope.layers()
     for phase in range(last.phase, BY_SOURCE + 1):
         begun = phase == last.phase
         for name in _names(scope.where.contents, phase, wanted, last.name if begun else "", layers):
-            told = last.package if begun and name == last.name else ()
+            told = last.package if begun and name == last.name else ""
             for key, rows in _packages(scope.where.contents, phase, name, told, layers):
-                place = _Position(phase, name, key)
-                package = _package(key, "")
+                place = _Position(phase, name, _sign(key))
+                package = package_of(key, "")
                 is_told = phase == BY_SOURCE and wanted.names.matches(package.ecosystem, package.name)
                 if is_told or not wanted.matches(package):
                     yield place, None
@@ -199,39 +175,32 @@ def _names_in(
 
 
 def _packages(
-    connection: sqlite3.Connection, phase: int, name: str, told: tuple[str, ...], layers: frozenset[int] | None
+    connection: sqlite3.Connection, phase: int, name: str, told: str, layers: frozenset[int] | None
 ) -> Iterator[tuple[tuple[str, ...], list[tuple[int, int]]]]:
     """Each package of that name behind `told`, with the paths and layers that tell of it."""
     found: dict[tuple[str, ...], list[tuple[int, int]]] = {}
     for row in connection.execute(f"{_TOLD} WHERE {_FOLDED[phase]} = ?", (name,)):
         if layers is None or row[7] in layers:
             found.setdefault(row[:6], []).append(row[6:8])
-    for key in sorted(found):
-        if key > told:
-            yield key, found[key]
+    keys = sorted(found)
+    begin = next((number for number, key in enumerate(keys, 1) if _sign(key) == told), 0) if told else 0
+    for key in keys[begin:]:
+        yield key, found[key]
+
+
+def _sign(key: tuple[str, ...]) -> str:
+    return hashlib.blake2b("\n".join(key).encode(), digest_size=8).hexdigest()
 
 
 def _shown(scope: Scope, rows: Sequence[tuple[int, int]]) -> Shown | None:
     masks = Masks(scope.where.contents, {path_id for path_id, _ in rows})
     of_path: dict[int, list[int]] = {}
     for path_id, layer in rows:
-        of_path.setdefault(path_id, []).append(layer)
+        if any(row.layer == layer for row in masks.rows[path_id]):
+            of_path.setdefault(path_id, []).append(layer)
     return scope.where.of_paths(
         (masks.paths[path_id], layers, masks.maskers(path_id, of_directory=False))
         for path_id, layers in sorted(of_path.items())
-    )
-
-
-def _package(row: Sequence[str], path: str) -> Package:
-    ecosystem, name, version, source, source_version, architecture = row[:6]
-    return Package(
-        ecosystem=ecosystem,
-        name=name,
-        version=version,
-        source=source,
-        source_version=source_version,
-        architecture=architecture,
-        path=path,
     )
 
 

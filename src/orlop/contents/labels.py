@@ -32,6 +32,12 @@ def of(config: Mapping[str, str], annotations: Mapping[str, str]) -> list[tuple[
     return list(dict.fromkeys([*config.items(), *annotations.items()]))
 
 
+def manifests(connection: sqlite3.Connection, after: str, count: int) -> list[str]:
+    """Up to `count` manifests behind `after` of which labels are noted, in order."""
+    statement = "SELECT DISTINCT manifest FROM labelled WHERE manifest > ? ORDER BY manifest LIMIT ?"
+    return [manifest for (manifest,) in connection.execute(statement, (after, count))]
+
+
 def forget(connection: sqlite3.Connection, manifest: str) -> None:
     """Takes out what is noted of a manifest that is nowhere any more. In a transaction."""
     found = connection.execute("SELECT label_id FROM labelled WHERE manifest = ?", (manifest,)).fetchall()

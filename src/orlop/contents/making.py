@@ -113,7 +113,8 @@ class Making:
             return
         manifest = parse_manifest(self._read(digest), found.media_type)
         known = None
-        if manifest.config is not None and manifest.config.size <= LARGEST_CONFIG:
+        held = None if manifest.config is None else blobs.held(self._database.reader(), name, manifest.config.digest)
+        if manifest.config is not None and held is not None and held.size <= LARGEST_CONFIG:
             known = parse_image_config(self._read(manifest.config.digest))
         noted = labels.of(known.labels if known is not None else {}, manifest.annotations)
         if noted:

@@ -47,13 +47,17 @@ def _is_image() -> Any:
     )
 
 
-def _is_held() -> Any:
-    """The manifest's repository holds the layer: where manifests are taken before their layers, one may name what only
-    another has."""
-    return exists().where(
+def _is_held(*kinds: str) -> Any:
+    """The manifest's repository holds all that the manifest names as these: where manifests are taken before what they
+    name, one may name what only another repository has."""
+    named = manifest_references.alias("named")
+    held = exists().where(
         repository_blobs.c.repository_id == manifests.c.repository_id,
         repository_blobs.c.blob_id == blobs.c.id,
-        blobs.c.digest == _REFERENCES.c.digest,
+        blobs.c.digest == named.c.digest,
+    )
+    return ~exists().where(
+        named.c.manifest_id == manifests.c.id, named.c.kind.in_([literal_column(f"'{kind}'") for kind in kinds]), ~held
     )
 
 
@@ -103,7 +107,7 @@ _WITH_LAYER = Statement(
             _REFERENCES.c.digest == bindparam("digest"),
             _REFERENCES.c.kind == literal_column("'layer'"),
             _is_image(),
-            _is_held(),
+            _is_held("config", "layer"),
         )
     )
 )
@@ -112,7 +116,7 @@ _OF_MANIFEST = Statement(
         _seed()
         .select_from(manifests)
         .join(repositories, repositories.c.id == manifests.c.repository_id)
-        .where(manifests.c.digest == bindparam("digest"), _is_image())
+        .where(manifests.c.digest == bindparam("digest"), _is_image(), _is_held("config"))
     )
 )
 _LAYERS = Statement(

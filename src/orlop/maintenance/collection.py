@@ -319,6 +319,7 @@ class Collection:
             self._pace.spend(gone or 1 / LOOKS)
         if not self._run.tree:
             return
+        self._contents.labels()
         before = (self._now() - self._lease) / 1000
         for gone in itertools.chain(self._contents.tree(), self._contents.documents(before)):
             self._run.totals.contents += gone

@@ -6,7 +6,9 @@ away looks once more, and asks for it again where the layer is there by then.
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
+from orlop.contents import labels
 from orlop.contents.document_sweep import DocumentSweep
 from orlop.contents.index import Index
 from orlop.contents.layers import layers
@@ -46,6 +48,15 @@ class ContentsSweep:
     def documents(self, before: float) -> Iterator[int]:
         """See `DocumentSweep.sweep`."""
         return self._documents.sweep(before)
+
+    def labels(self) -> None:
+        """Of manifests that are gone."""
+        after = ""
+        while page := labels.manifests(self._index.reader(), after, PAGE):
+            gone = [manifest for manifest in page if not self._is_there(Digest(manifest))]
+            for manifest in gone:
+                self._index.write(partial(labels.forget, manifest=manifest))
+            after = page[-1]
 
     def _is_there(self, digest: Digest) -> bool:
         """Whether the blob is, or is expected back."""
