@@ -16,7 +16,7 @@ def api(registry: Client) -> Api:
     return Api(registry)
 
 
-QUERIES = {"/api/v1/diff": "?a={name}:v1&b={name}:v1"}
+QUERIES = {"/api/v1/diff": "?a={name}:v1&b={name}:v1", "/api/v1/search": "?q=v1"}
 """What cannot be left out."""
 
 

@@ -164,7 +164,7 @@ class _Search:
     def _is_below(self, parent: int, count: int) -> bool:
         """Whether the names above are like the first `count` parts."""
         for part in reversed(self._parts[:count]):
-            if parent == ROOT:
+            if parent in (0, ROOT):
                 return False
             above, name = self._above(parent)
             if not part.fits(name):

@@ -80,7 +80,7 @@ class _FileSearch:
         size = FIRST
         batch: list[tuple[Position, int]] = []
         for place, path_id in candidates(self._where.contents, self._wanted, start, self._layers):
-            if path_id is not None:
+            if path_id is not None and place._replace(group=ALL) != start:  # else all was told of it
                 batch.append((place, path_id))
             if len(batch) >= size or (batch and self._scope.is_over()):
                 yield from self._looked_up(batch, start)

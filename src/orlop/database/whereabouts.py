@@ -52,7 +52,7 @@ def _is_held(*kinds: str) -> Any:
     name, one may name what only another repository has."""
     named = manifest_references.alias("named")
     held = exists().where(
-        repository_blobs.c.repository_id == manifests.c.repository_id,
+        repository_blobs.c.repository_id == named.c.repository_id,
         repository_blobs.c.blob_id == blobs.c.id,
         blobs.c.digest == named.c.digest,
     )

@@ -18,7 +18,7 @@ from orlop.contents.wanted import LONGEST
 from orlop.contents.whereabouts import Shown
 from orlop.database.whereabouts import Tagged
 from orlop.domain.caller import Caller
-from orlop.domain.errors import ParameterInvalid
+from orlop.domain.errors import ContentsUnindexable, ParameterInvalid
 from orlop.web.answers import Answer
 from orlop.web.api.calls import Call
 from orlop.web.api.queries import MOST, Parameter, invalid, page_size
@@ -192,14 +192,14 @@ def _one(app: App, caller: Caller, kind: str, search: Search) -> SearchList:
 
 
 def _each(app: App, caller: Caller, kind: str, search: Search) -> SearchList:
-    """Types for which the text is none to look for have no hits."""
+    """Types for which the text is none to look for have no hits; nor has what nobody looks into here."""
     items: list[Item] = []
     more = []
     few = search._replace(most=min(FEW, search.most))
     for kind, find in _FINDING.items():
         try:
             page = find(app, caller, few)
-        except ParameterInvalid:
+        except (ParameterInvalid, ContentsUnindexable):
             continue
         items += page.items
         more += [kind] if page.following is not None else []
