@@ -6,6 +6,7 @@ little, nothing else is looked at, so that the time tells nothing either.
 
 import contextlib
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
@@ -13,12 +14,15 @@ from typing import NamedTuple, TypeVar
 from orlop.contents import backlog
 from orlop.contents.cursor import seal, unseal
 from orlop.contents.images import Images
+from orlop.contents.layers import layer_state
 from orlop.contents.whereabouts import Builds, Whereabouts
-from orlop.database import jobs, repositories, whereabouts
+from orlop.database import jobs, manifests, repositories, whereabouts
 from orlop.database.connection import Connection
 from orlop.domain.access import Pattern, any_of, both
 from orlop.domain.caller import Caller
+from orlop.domain.digest import Digest
 from orlop.domain.errors import ContentsUnindexable, ParameterInvalid
+from orlop.domain.name import RepositoryName
 
 SCAN = 0.25
 """Seconds after which a page ends with what was found."""
@@ -132,15 +136,27 @@ class Searcher:
 
     def pending(self, caller: Caller, within: str = "") -> int:
         """How many images that the caller may read are still to be looked into; MOST_PENDING: that many, or more."""
-        if self.images.index is None:
+        index = self.images.index
+        if index is None:
             return 0
         readable = re.compile(readable_of(caller, within))
-        with self.images.database.snapshot() as main:
-            subjects = whereabouts.pending(main, MOST_PENDING)
-            found = {subject for kind, subject in subjects if kind == "image"}
-            if any(kind == "index-all" for kind, _ in subjects):
-                found |= _unasked(main)
-        return sum(readable.search(subject.rpartition(" ")[0]) is not None for subject in found)
+        with self.images.database.snapshot() as main, index.reading() as contents:
+            jobs_of = whereabouts.pending(main, MOST_PENDING)
+            subjects = {subject for kind, subject in jobs_of if kind == "image"}
+            if any(kind == "index-all" for kind, _ in jobs_of):
+                subjects |= _unasked(main)
+            images = [subject.rpartition(" ")[::2] for subject in subjects]
+            return sum(
+                not self._is_known(main, contents, name, digest) for name, digest in images if readable.search(name)
+            )
+
+    def _is_known(self, main: Connection, contents: sqlite3.Connection, name: str, digest: str) -> bool:
+        """Whether all its layers were looked into: a worker may have more to do for it."""
+        found = manifests.by_digest(main, RepositoryName(name), Digest(digest))
+        if found is None or found.lost:
+            return True  # there is nothing to look into
+        layers = self._builds.of(main, found.id, digest).layers
+        return all(layer_state(contents, layer) is not None for layer in layers)
 
 
 def _unasked(main: Connection) -> set[str]:

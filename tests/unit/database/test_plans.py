@@ -21,6 +21,7 @@ from orlop.database import (
     tags,
     tokens,
     uploads,
+    whereabouts,
 )
 from orlop.database.connection import Connection, SqliteConnection
 from orlop.database.engine import Database
@@ -100,6 +101,7 @@ HOT: dict[str, Callable[[Connection], object]] = {
     "garbage.page_of_repositories": lambda c: garbage.page_of_repositories(c, "", 10),
     "garbage.empty_repositories": lambda c: garbage.empty_repositories(c, "", 10),
     "reasons.naming": lambda c: reasons.naming(c, digest(""), 10),
+    "whereabouts.manifests_in": lambda c: whereabouts.manifests_in(c, NAME, 10),
     "reasons.being": lambda c: reasons.being(c, digest(""), 10),
     "scrubbing.page_of_blobs": lambda c: scrubbing.page_of_blobs(c, 0, 10),
     "scrubbing.page_of_manifests": lambda c: scrubbing.page_of_manifests(c, 0, 10),
