@@ -55,9 +55,10 @@ async def listing(call: Call) -> Answer:
         known_ecosystem(ecosystem)
     of_image = call.edge.app.inventory.of_image
     found = await call.edge.look_inside(
+        call.request,
         lambda: of_image(
             call.caller, call.name, reference, platform=platform, ecosystem=ecosystem, after=after, most=size
-        )
+        ),
     )
     following = None
     if found.following is not None:

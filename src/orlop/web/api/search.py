@@ -141,7 +141,7 @@ async def get(call: Call) -> Answer:
     kind, search = _asked(call.target)
     app, caller = call.edge.app, call.caller
     find = _one if kind else _each
-    found = await call.edge.look_inside(lambda: find(app, caller, kind, search))
+    found = await call.edge.look_inside(call.request, lambda: find(app, caller, kind, search))
     return call.answer(found)
 
 
