@@ -16,6 +16,8 @@ from orlop.contents.index import Index
 from orlop.contents.interning import Interner, searchable
 from orlop.contents.packages.package import Package
 from orlop.contents.schema import ROOT
+from orlop.contents.space import Space
+from orlop.domain.errors import StorageFull
 from orlop.contents.staging import STAGED_COLUMNS, Staging, key_of
 
 # A package may be told of by a file that the layer does not have any more: its directories are forgotten as well.
@@ -54,18 +56,30 @@ class Facts(Protocol):
     def content(self) -> int: ...
 
 
-def load(index: Index, digest: str, footer: Facts, entries: Iterable[Entry], packages: Iterable[Package]) -> None:
+def load(
+    index: Index,
+    digest: str,
+    footer: Facts,
+    entries: Iterable[Entry],
+    packages: Iterable[Package],
+    space: Space | None = None,
+) -> None:
     """Makes the layer `ready`, all of it or nothing. One that is ready already stays as it is.
 
-    What the iterators raise comes through. Memory is bounded, whatever the layer.
+    What the iterators raise comes through. Memory is bounded, whatever the layer. StorageFull: there is not the space.
     """
+    room = space or Space(index.path)
     with contextlib.closing(index.connect()) as connection, index.translating(connection):
         _attach(index, connection)
         staging = Staging(connection)
         for entry in entries:
             staging.add(entry)
         staging.finish()
-        index.transact(connection, lambda writer: _take_over(writer, digest, footer, packages))
+        try:
+            index.transact(connection, lambda writer: _take_over(writer, digest, footer, packages, room))
+        except StorageFull:
+            _shrink_log(connection)
+            raise
 
 
 def forget_layer(connection: sqlite3.Connection, digest: str) -> None:
@@ -89,6 +103,13 @@ def forget_layer(connection: sqlite3.Connection, digest: str) -> None:
     connection.executemany("DELETE FROM names WHERE id = ?", ((name_id,) for name_id, _ in unused))
 
 
+def _shrink_log(connection: sqlite3.Connection) -> None:
+    """It keeps the size of what was undone, which would count as taken for ever."""
+    with contextlib.suppress(sqlite3.Error):
+        connection.execute("PRAGMA busy_timeout=1000")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 def _attach(index: Index, connection: sqlite3.Connection) -> None:
     """A file that belongs to this connection alone. The system's folder for such may be in memory; this one is not."""
     path = index.path.with_name(f"{index.path.name}.{secrets.token_hex(8)}.loading")
@@ -101,7 +122,9 @@ def _attach(index: Index, connection: sqlite3.Connection) -> None:
         path.unlink(missing_ok=True)
 
 
-def _take_over(connection: sqlite3.Connection, digest: str, footer: Facts, packages: Iterable[Package]) -> None:
+def _take_over(
+    connection: sqlite3.Connection, digest: str, footer: Facts, packages: Iterable[Package], space: Space
+) -> None:
     """The second step."""
     known = connection.execute("SELECT state FROM layers WHERE digest = ?", (digest,)).fetchone()
     if known == ("ready",):
@@ -115,15 +138,15 @@ def _take_over(connection: sqlite3.Connection, digest: str, footer: Facts, packa
     ).lastrowid
     assert layer_id is not None
     interner = Interner(connection)
-    _entries(connection, layer_id, interner)
+    _entries(connection, layer_id, interner, space)
     interner.flush()
     _whiteouts(connection, layer_id, interner)
     interner.flush()
     _packages(connection, layer_id, interner, packages)
 
 
-def _entries(connection: sqlite3.Connection, layer_id: int, interner: Interner) -> None:
-    rows = connection.execute(f"SELECT key, {STAGED_COLUMNS} FROM staged.rows ORDER BY key")
+def _entries(connection: sqlite3.Connection, layer_id: int, interner: Interner, space: Space) -> None:
+    rows = space.heeding(connection.execute(f"SELECT key, {STAGED_COLUMNS} FROM staged.rows ORDER BY key"))
     marks = ",".join("?" * (3 + len(STAGED_COLUMNS.split(","))))
     connection.executemany(
         f"INSERT INTO entries (layer_id, parent_id, path_id, {STAGED_COLUMNS}) VALUES ({marks})",

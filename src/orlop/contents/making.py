@@ -15,6 +15,7 @@ from orlop.contents.index import Index
 from orlop.contents.layers import layer_state, mark_unindexable
 from orlop.contents.limits import Limits
 from orlop.contents.loading import load
+from orlop.contents.space import Space
 from orlop.contents.stopping import Stopping
 from orlop.database import blobs, manifests
 from orlop.database.engine import Database
@@ -32,9 +33,15 @@ class Making:
     """Used by one thread; `stop` by any."""
 
     def __init__(
-        self, storage: Storage, database: Database, index: Index, read: Callable[[Digest], bytes], limits: Limits
+        self,
+        storage: Storage,
+        database: Database,
+        index: Index,
+        read: Callable[[Digest], bytes],
+        limits: Limits,
+        floor: Callable[[int], int] = lambda total: 0,
     ) -> None:
-        """`read` gives small content. BlobUnknown."""
+        """`read` gives small content. BlobUnknown. `floor`: see `Space`."""
         self._storage = storage
         self._database = database
         self._index = index
@@ -43,13 +50,17 @@ class Making:
         self._documents = Documents(storage, database, index, read)
         self._folder: Path = database.path.parent
         self._stopping = Stopping()
+        self._space = Space(index.path, floor)
 
     def stop(self) -> None:
         """Ends what is being made soon, by Stopped."""
         self._stopping.say()
 
     def layer(self, digest: Digest) -> Made:
-        """Reads the layer, unless it is known. OSError, ParserFailed, Busy: it may go better another time."""
+        """Reads the layer, unless it is known. OSError, ParserFailed, Busy: it may go better another time.
+
+        StorageFull: there is no room for what is in it.
+        """
         known = self._known(digest)
         if known is not None:
             return known
@@ -153,8 +164,12 @@ class Making:
         footer = toc.read_footer(self._storage, path)
         entries = self._stopping.heeding(toc.entries(self._storage, path, footer))
         packages = self._stopping.heeding(toc.packages(self._storage, path, footer))
-        load(self._index, digest, footer, entries, packages)
+        load(self._index, digest, footer, self._space.heeding(entries), packages, self._space)
         self._make_durable()
+
+    def _is_called_off(self) -> bool:
+        self._space.demand()
+        return self._stopping()
 
     def _make_durable(self) -> None:
         """What was committed, before the job is done: nobody would ask for it again after a power cut."""
@@ -169,7 +184,8 @@ class Making:
     def _parse(self, path: str, digest: Digest) -> None:
         """Has the layer read by another process. Its output has no name before it is whole."""
         with tempfile.TemporaryFile(dir=self._folder) as output, self._source(path) as source:
-            sandbox.index(source, output, self._limits, self._stopping)
+            self._space.demand()
+            sandbox.index(source, output, self._limits, self._is_called_off)
             output.seek(0)
             self._storage.stream_write(self._storage.layer_toc_path(digest), cast(BinaryIO, output))
 

@@ -28,5 +28,5 @@ def loop_of(
     limits = Limits(
         seconds=settings.contents.timeout, cpu=int(settings.contents.timeout) + 1, unpacked=settings.contents.largest
     )
-    making = Making(storage, database, index, Content(storage, database).read, limits)
+    making = Making(storage, database, index, Content(storage, database).read, limits, settings.storage.free_floor.of)
     return Loop(database, Handlers(database, making), tell, yielding=yielding)

@@ -5,6 +5,7 @@ which keeps its priority: a thread that waits for a processor while it holds the
 """
 
 import contextlib
+import errno
 import os
 import queue
 import secrets
@@ -21,7 +22,7 @@ from orlop.database import jobs
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
 from orlop.database.jobs import Job
-from orlop.domain.errors import OrlopError
+from orlop.domain.errors import OrlopError, StorageFull
 from orlop.worker.handlers import Handlers
 from orlop.worker.outcomes import ATTEMPTS, Ended, Outcome, failure, name_of, settle
 
@@ -33,6 +34,9 @@ POLL = 0.25
 """Seconds between two looks for a job, and for the word to stop."""
 GRACE = 1.5
 """Seconds that a job gets to end after that word."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+FULL = 120_000
+"""Milliseconds of pause where the disk is full."""
 TROUBLE = 5.0
 """Seconds of pause where the database cannot be written."""
 
@@ -167,6 +171,10 @@ class Loop:
         except Stopped:
             return Outcome("put off")
         except Exception as error:  # noqa: BLE001  # whatever it is, it ends this attempt alone
+            if isinstance(error, StorageFull) or getattr(error, "errno", None) in NO_ROOM:
+                # No failure of what was asked for, which would be given up: it goes on when there is room again.
+                log.warning("there is no room for what is in images: waiting", subject=job.subject, reason=str(error))
+                return Outcome("put off", str(error), FULL)
             told = str(error) or type(error).__name__
             known = isinstance(error, OrlopError | OSError)
             return failure(job, told if known else f"{type(error).__name__}: {told}")

@@ -16,7 +16,8 @@ from orlop.contents.layers import layer_state, mark_unindexable
 from orlop.contents.loading import forget_layer, load
 from orlop.contents.overlay import Node, Overlay
 from orlop.contents.packages.package import Package
-from orlop.domain.errors import LayerInvalid
+from orlop.contents.space import Space
+from orlop.domain.errors import LayerInvalid, StorageFull
 from tests.unit.contents.chains_of_layers import (
     Facts,
     Layer,
@@ -234,3 +235,17 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout
     assert re.fullmatch(r"\d+\n", told)
     assert int(told) < 160 << 10
+
+
+@pytest.mark.parametrize("looks", range(3))
+def test_the_disk_is_not_filled(index: Index, looks: int) -> None:
+    entries = [file(b"/%05d" % number, b"1") for number in range(3_000)]
+    floors = iter([0] * looks)
+    space = Space(index.path, lambda total: next(floors, total))
+    with pytest.raises(StorageFull):
+        load(index, DIGEST, Facts(), space.heeding(iter(entries)), (), space)
+    assert layer_state(index.reader(), DIGEST) is None
+    assert index.reader().execute("SELECT count(*) FROM paths WHERE parent = 1").fetchone() == (0,)
+    assert index.size() < 1 << 20
+    load(index, DIGEST, Facts(), iter(entries), (), Space(index.path))
+    assert layer_state(index.reader(), DIGEST) is not None

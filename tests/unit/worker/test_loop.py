@@ -13,7 +13,7 @@ from orlop.database.connection import Connection
 from orlop.database.engine import Database
 from orlop.database.upgrade import prepare
 from orlop.domain.digest import Digest
-from orlop.domain.errors import ContentsPending
+from orlop.domain.errors import ContentsPending, StorageFull
 from orlop.domain.name import RepositoryName
 from orlop.worker.handlers import Handlers
 from orlop.worker.loop import Loop
@@ -135,6 +135,22 @@ def test_what_cannot_be_read_is_tried_again_and_then_given_up_with_the_images_th
     workshop.reading.read = lambda layer: "ready"
     workshop.push("one", "base")
     workshop.new_loop().run(until_done=True)
+    assert jobs.counts(workshop.database.reader()) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("trouble", [StorageFull(), OSError(28, "No space left on device")])
+def test_a_full_disk_is_waited_out_however_long_it_stays_full(workshop: Workshop, trouble: Exception) -> None:
+    def read(layer: Digest) -> What:
+        raise trouble
+
+    workshop.reading.read = read
+    workshop.push("one", "base")
+    for _ in range(3 * ATTEMPTS):
+        workshop.loop.run(idle=0)
+        workshop.hasten()
+    workshop.reading.read = lambda layer: "ready"
+    workshop.loop.run(until_done=True)
+    assert workshop.outcomes("layer")[-2:] == ["put off", "ready"]
     assert jobs.counts(workshop.database.reader()) == (0, 0, 0)
 
 
