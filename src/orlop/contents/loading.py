@@ -17,8 +17,8 @@ from orlop.contents.interning import Interner, searchable
 from orlop.contents.packages.package import Package
 from orlop.contents.schema import ROOT
 from orlop.contents.space import Space
-from orlop.domain.errors import StorageFull
 from orlop.contents.staging import STAGED_COLUMNS, Staging, key_of
+from orlop.domain.errors import StorageFull
 
 # A package may be told of by a file that the layer does not have any more: its directories are forgotten as well.
 _FORGOTTEN = f"""
