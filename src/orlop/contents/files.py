@@ -23,8 +23,10 @@ log = structlog.get_logger("orlop.contents")
 
 LONGEST_PATH = 4096
 """Bytes, as Linux has it (PATH_MAX)."""
-MOST_SIMILAR = 2000
+MOST_SIMILAR = 1000
 """Names among which one that is like a missing one is looked for."""
+LONGEST_SIMILAR = 64
+"""Bytes of those."""
 FOOTERS = 32
 """Ends of tables of contents that are kept at hand: with very many checkpoints, some MiB each."""
 RANDOM_ACCESS = ("plain", "gzip")
@@ -218,9 +220,14 @@ def _similar(view: Overlay, folder: bytes, name: bytes) -> str:
         names = [child.path for child in view.children(node.path, count=MOST_SIMILAR)]
     except FileUnknown:
         return ""
-    known = {path.rpartition(b"/")[2].decode(errors="replace"): path for path in names}
-    close = difflib.get_close_matches(name.decode(errors="replace")[:255], known, n=1)
+    known = {path.rpartition(b"/")[2].decode(errors="replace"): path for path in names if _is_compared(path)}
+    close = difflib.get_close_matches(name.decode(errors="replace"), known, n=1) if _is_compared(name) else []
     return shown(known[close[0]]) if close else ""
+
+
+def _is_compared(path: bytes) -> bool:
+    # The time grows with the square of the length: names that were made for it would take many seconds.
+    return len(path.rpartition(b"/")[2]) <= LONGEST_SIMILAR
 
 
 def _join(folder: bytes, name: bytes) -> bytes:

@@ -4,6 +4,7 @@ import gzip
 import io
 import lzma
 import random
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -200,3 +201,13 @@ def test_what_is_far_inside_a_layer_is_known_to_need_unpacking(
     assert shelf.files.needs_unpacking(shelf.find(b"/large")) == needed
     assert not shelf.files.needs_unpacking(shelf.find(b"/near"))
     assert not shelf.files.needs_unpacking(shelf.find(b"/"))
+
+
+def test_names_made_to_be_compared_for_long_do_not_take_long(shelf: Shelf) -> None:
+    chance = random.Random(1)
+    names = ["".join(chance.choices("ab", k=199)) for _ in range(1001)]
+    shelf.push("v1", tar(*[file(f"d/{name}", b"1") for name in names[1:]]))
+    begun = time.process_time()
+    with pytest.raises(FileUnknown):
+        shelf.find(b"/d/" + names[0].encode())
+    assert time.process_time() - begun < 1
