@@ -131,7 +131,12 @@ class _Search:
     def _from_names(self, position: Position) -> Iterator[Candidate]:
         seed = position.seed
         vain = 0
-        for phase, name_id in self._names(self._parts[seed], position):
+        for phase, name_id, fits in self._names(self._parts[seed], position):
+            if not fits:
+                vain += 1
+                if vain % TICK == 0:
+                    yield Position(seed, phase, name_id), None
+                continue
             here = (phase, name_id) == (position.phase, position.name)
             paths = self._connection.execute(
                 "SELECT id, parent FROM paths WHERE name_id = ? AND id >= ? ORDER BY id",
@@ -147,19 +152,18 @@ class _Search:
                 if vain % TICK == 0:
                     yield at, None
 
-    def _names(self, part: Part, position: Position) -> Iterator[tuple[int, int]]:
-        """Phases and ids: first the very text, then what holds it."""
+    def _names(self, part: Part, position: Position) -> Iterator[tuple[int, int, bool]]:
+        """Phases and ids, and whether they fit: first the very text, then what holds it."""
         very = _very(part)
         row = self._connection.execute("SELECT id FROM names WHERE name = ?", (very,)).fetchone()
         exact = row[0] if row else 0
         if exact and position.phase == 0 and part.fits(very):
-            yield 0, exact
+            yield 0, exact, True
         if part.exact is not None:
             return
         least = position.name if position.phase == 1 else 0
         for name_id, name in self._connection.execute(_MATCHING, (phrase(part.literal), least)):
-            if name_id != exact and part.fits(name):
-                yield 1, name_id
+            yield 1, name_id, name_id != exact and part.fits(name)
 
     def _is_below(self, parent: int, count: int) -> bool:
         """Whether the names above are like the first `count` parts."""

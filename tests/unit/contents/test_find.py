@@ -391,7 +391,7 @@ def test_pages_join_without_a_gap(many: Shelf, text: str, caller: object, most: 
     assert [(hit.path, hit.size) for hit in many.files(text, caller, most=most)] == whole  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", [".txt", "dir*/x*.txt", "/d1/*", "dir/x", "none*/x*.txt"])
+@pytest.mark.parametrize("text", [".txt", "dir*/x*.txt", "/d1/*", "dir/x", "none*/x*.txt", "x[35].txt"])
 @pytest.mark.parametrize("caller", [ALL, reader_of("app")], ids=["all", "some"])
 def test_a_search_whose_time_is_over_goes_on_where_it_was(
     many: Shelf, text: str, caller: object, monkeypatch: pytest.MonkeyPatch
@@ -400,6 +400,13 @@ def test_a_search_whose_time_is_over_goes_on_where_it_was(
     monkeypatch.setattr(scope, "SCAN", 0.0)
     monkeypatch.setattr(candidates, "TICK", 3)
     assert [(hit.path, hit.size) for hit in many.files(text, caller)] == whole  # type: ignore[arg-type]
+
+
+def test_names_that_are_not_quite_what_is_wanted_take_no_longer(many: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scope, "SCAN", 0.0)
+    monkeypatch.setattr(candidates, "TICK", 3)
+    assert many.finder.files(ALL, Search("x??.txt")).following is not None
+    assert many.files("x??.txt") == []
 
 
 @pytest.fixture(scope="module")
