@@ -18,13 +18,11 @@ from orlop.contents.rows import NOWHERE, Row, implicit_directory
 _CACHED = 1024
 
 _CANDIDATES = """
-SELECT e.layer_id, e.path_id, EXISTS (
-    SELECT 1 FROM whiteouts w
-    WHERE w.layer_id = e.layer_id AND w.parent_id = e.parent_id AND w.path_id = e.path_id AND w.opaque
+SELECT c.layer_id, c.path_id, EXISTS (
+    SELECT 1 FROM whiteouts w WHERE w.path_id = c.path_id AND w.layer_id = c.layer_id AND w.opaque
 )
-FROM json_each(?) j CROSS JOIN entries e INDEXED BY entries_implicit ON e.layer_id = j.value AND e.implicit
-WHERE EXISTS (SELECT 1 FROM entries s WHERE s.path_id = e.path_id AND s.kind = 2)
-ORDER BY j.key, e.path_id
+FROM json_each(?) j CROSS JOIN implicit_links c ON c.layer_id = j.value
+ORDER BY j.key, c.path_id
 """
 
 _PATH = """

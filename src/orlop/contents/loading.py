@@ -28,6 +28,16 @@ WITH RECURSIVE up (id) AS (
 )
 INSERT OR IGNORE INTO forgotten SELECT p.id, p.name_id FROM up JOIN paths p ON p.id = up.id
 """
+# What one layer has as a directory that it only implies, and any other as a symbolic link: what `grafts.py` looks at.
+_IMPLICIT_LINKS = """
+INSERT OR IGNORE INTO implicit_links (layer_id, path_id) SELECT e.layer_id, e.path_id FROM entries e
+WHERE e.layer_id = :layer AND e.implicit AND EXISTS (SELECT 1 FROM entries s WHERE s.path_id = e.path_id AND s.kind = 2)
+"""
+_LINKS_TO_IMPLICIT = """
+INSERT OR IGNORE INTO implicit_links (layer_id, path_id) SELECT o.layer_id, o.path_id
+FROM entries e CROSS JOIN entries o INDEXED BY entries_implicit ON o.path_id = e.path_id AND o.implicit
+WHERE e.layer_id = :layer AND e.kind = 2
+"""
 _FORGET_PATH = """
 DELETE FROM paths WHERE id = ?1
 AND NOT EXISTS (SELECT 1 FROM entries WHERE path_id = ?1) AND NOT EXISTS (SELECT 1 FROM whiteouts WHERE path_id = ?1)
@@ -92,6 +102,7 @@ def forget_layer(connection: sqlite3.Connection, digest: str) -> None:
     for table in ("entries", "whiteouts", "packages"):
         connection.execute(_FORGOTTEN.format(table), row)
         connection.execute(f"DELETE FROM {table} WHERE layer_id = ?", row)
+    connection.execute("DELETE FROM implicit_links WHERE layer_id = ?", row)
     connection.execute("DELETE FROM layers WHERE id = ?", row)
     # Directories come after what is in them: they were made before it, so their ids are lower.
     connection.executemany(_FORGET_PATH, connection.execute("SELECT id FROM forgotten ORDER BY id DESC"))
@@ -140,6 +151,8 @@ def _take_over(
     interner = Interner(connection)
     _entries(connection, layer_id, interner, space)
     interner.flush()
+    connection.execute(_IMPLICIT_LINKS, {"layer": layer_id})
+    connection.execute(_LINKS_TO_IMPLICIT, {"layer": layer_id})
     _whiteouts(connection, layer_id, interner)
     interner.flush()
     _packages(connection, layer_id, interner, packages)

@@ -1,6 +1,6 @@
 """The tables of contents.db; docs/formats/contents.md says what they mean."""
 
-VERSION = 3
+VERSION = 4
 """Raised with every change of the tables, or of what is put into them. A file of another version is thrown away."""
 
 KINDS = ("file", "directory", "symlink", "hardlink", "character", "block", "fifo")
@@ -58,7 +58,13 @@ CREATE TABLE entries (
 ) WITHOUT ROWID;
 CREATE INDEX entries_by_path ON entries (path_id, kind, layer_id);
 CREATE INDEX entries_by_digest ON entries (digest, path_id) WHERE digest IS NOT NULL;
-CREATE INDEX entries_implicit ON entries (layer_id, path_id) WHERE implicit;
+CREATE INDEX entries_implicit ON entries (path_id, layer_id) WHERE implicit;
+
+CREATE TABLE implicit_links (
+    layer_id INTEGER NOT NULL,
+    path_id INTEGER NOT NULL,
+    PRIMARY KEY (layer_id, path_id)
+) WITHOUT ROWID;
 
 CREATE TABLE whiteouts (
     layer_id INTEGER NOT NULL,

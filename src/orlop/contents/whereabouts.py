@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from orlop.contents.images import READY
 from orlop.contents.overlay import Overlay
-from orlop.contents.schema import SYMLINK
 from orlop.database import manifests, whereabouts
 from orlop.database.connection import Connection
 from orlop.database.whereabouts import Sighting
@@ -27,11 +26,7 @@ REMEMBERED = 20_000
 
 _NUMBERS = re.compile(r"([0-9]{1,18})")
 
-_MAY_MOVE = """
-SELECT 1 FROM entries e WHERE e.layer_id = ? AND e.implicit AND e.path_id > 1
-AND EXISTS (SELECT 1 FROM entries s WHERE s.path_id = e.path_id AND s.kind = 2) LIMIT 1
-"""
-assert SYMLINK == 2
+_MAY_MOVE = "SELECT 1 FROM implicit_links WHERE layer_id = ? LIMIT 1"
 
 
 class Build(NamedTuple):
