@@ -35,7 +35,7 @@ class Store:
     def made(cls, data: Path) -> "Store":
         """A new one."""
         history = History()
-        with OrlopServer(data) as server:
+        with OrlopServer(data, CONTENTS_ENABLED="true", CONTENTS_WORKER="false") as server:
             Sequence(server.host_port, history, data.name).run()
             history.uploads.clear()
         return cls(data, history)
