@@ -399,6 +399,7 @@ def test_a_backup_onto_a_full_disk_leaves_the_one_before(memory: Path) -> None:
         ballast.unlink()
 
 
+@pytest.mark.full
 def test_a_disk_that_is_full_in_the_middle_leaves_the_backup_before(backups: Backups) -> None:
     """Where nobody could tell in advance."""
     for call, number in (("fsync", 4), ("fsync", 10), ("rename", 2), ("mkdirat", 6)):

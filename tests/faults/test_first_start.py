@@ -50,6 +50,7 @@ def assert_begins(folder: Path) -> None:
             assert Repository(again, repository.name).get("manifests/latest").body == pushed.content
 
 
+@pytest.mark.full
 def test_a_start_that_was_killed_at_some_call_is_followed_by_another(memory: Path) -> None:
     seed = secrets.token_hex(4)
     print(f"seed {seed}")

@@ -212,6 +212,7 @@ def dies_in_the_upgrade(older: Path, folder: Path, call: str, number: int) -> bo
     return died
 
 
+@pytest.mark.full
 def test_b48_an_upgrade_that_was_killed_at_some_call_is_made_again(memory: Path, older: tuple[Path, History]) -> None:
     """B48: nothing is lost, whichever of the two schemas the kill leaves."""
     seed = secrets.token_hex(4)

@@ -76,6 +76,7 @@ def plant(data: Path, digests: list[Digest], seed: int) -> dict[str, set[str]]:
     }  # fmt: skip
 
 
+@pytest.mark.full
 def test_1000_planted_faults_are_found_and_nothing_else(memory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """B03, B27."""
     data = memory / "data"
@@ -200,6 +201,7 @@ def test_nothing_is_found_while_clients_push_and_delete(memory: Path, capsys: py
         print(f"\n{runs} scrubs beside {history.acknowledged} acknowledged requests: nothing found")
 
 
+@pytest.mark.full
 def test_nothing_is_found_while_a_collection_takes_things_away(memory: Path) -> None:
     """Leases are so short that much of what is pushed is collected before it is named."""
     settings = {"GC_INTERVAL": "200ms", "LIMITS_LEASE": "500ms", "GC_RATE": "0"}
@@ -213,6 +215,7 @@ def test_nothing_is_found_while_a_collection_takes_things_away(memory: Path) -> 
         assert scrub(server.data).report["findings"] == []
 
 
+@pytest.mark.full
 def test_a_killed_scrub_goes_on_where_it_was(memory: Path) -> None:
     data = memory / "data"
     with house_in(data) as house:
