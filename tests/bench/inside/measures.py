@@ -28,7 +28,7 @@ from tests.bench.loads import Ground
 MIB = 1 << 20
 MEMORY = 256
 READY_SECONDS = 120.0
-TEXTS = {"common": "lib", "rare": "core_ssl-7.4242", "absent": "zzqqxx", "with a /": "ssl1/core_ssl"}
+TEXTS = {"in most names": "lib", "in one name": "-7.4242.so", "in none": "zzqqxx", "with a /": "ssl1/core_ssl"}
 
 
 class Sizes(NamedTuple):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +20,6 @@ from tests.unit.registry.house import CALLER, NAME, OTHER, House
 from tests.unit.registry.v1_house import V1House, archive, bzip2ed, image_id
 
 ZSTD = "application/vnd.oci.image.layer.v1.tar+zstd"
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with House(tmp_path / "orlop.db") as house:
-        yield house
-
-
-@pytest.fixture
-def known(house: House, tmp_path: Path) -> Iterator[Known]:
-    known = Known(house, tmp_path / "contents.db")
-    yield known
-    known.close()
-
-
-@pytest.fixture
-def v1(house: House) -> V1House:
-    return V1House(house)
 
 
 def paths_in(storage: Storage, folder: str) -> set[str]:

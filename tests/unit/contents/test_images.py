@@ -1,7 +1,5 @@
 """Images as references name them, and whether they can be looked into."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,19 +19,6 @@ from orlop.domain.name import Tag
 from tests.protocol.content import OCI_CONFIG, OCI_EMPTY, OCI_INDEX, OCI_LAYER, descriptor, encode, image, index
 from tests.unit.contents.known import Known, file
 from tests.unit.registry.house import CALLER, NAME, OTHER, House
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with House(tmp_path / "orlop.db") as house:
-        yield house
-
-
-@pytest.fixture
-def known(house: House, tmp_path: Path) -> Iterator[Known]:
-    known = Known(house, tmp_path / "contents.db")
-    yield known
-    known.close()
 
 
 @pytest.fixture

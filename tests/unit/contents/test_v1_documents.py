@@ -1,8 +1,6 @@
 """The documents `files` and `diff` of v1: which members they have, and what these change."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,24 +13,6 @@ from orlop.domain.errors import ContentsPending, ContentsUnindexable
 from tests.unit.contents.known import Known, directory, file, link, opaque, whiteout
 from tests.unit.registry.house import NAME, House
 from tests.unit.registry.v1_house import V1House, archive, image_id
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    with House(tmp_path / "orlop.db") as house:
-        yield house
-
-
-@pytest.fixture
-def known(house: House, tmp_path: Path) -> Iterator[Known]:
-    known = Known(house, tmp_path / "contents.db")
-    yield known
-    known.close()
-
-
-@pytest.fixture
-def v1(house: House) -> V1House:
-    return V1House(house)
 
 
 def document(known: Known, part: Part, digest: Digest, step: int = -1) -> Any:
