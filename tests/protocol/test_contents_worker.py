@@ -1,20 +1,23 @@
 """What was pushed is looked into soon, by a process beside the server that comes and goes as it is needed."""
 
+import hashlib
 import json
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from orlop.contents import toc
+from orlop.contents.resting import SLICE, Traffic
 from orlop.storage.local import LocalStorage
 from tests.protocol import layers
 from tests.servers import OrlopServer, command
@@ -163,3 +166,46 @@ def test_a_worker_says_where_there_is_nothing_for_it(tmp_path: Path) -> None:
     assert "contents.enabled is false" in said(CONTENTS_ENABLED="false")
     assert "there is no registry" in said()
     assert "a registry in memory" in said(STORAGE_URL="memory:")
+
+
+@pytest.fixture
+def idle(tmp_path: Path) -> Iterator[OrlopServer]:
+    """A server without a worker of its own."""
+    with OrlopServer(tmp_path / "data", CONTENTS_ENABLED="true", CONTENTS_WORKER="false") as server:
+        yield server
+
+
+@pytest.fixture
+def traffic(idle: OrlopServer) -> Iterator[Traffic]:
+    """What a worker beside it sees of its clients."""
+    with closing(Traffic(idle.data / "contents.db")) as traffic:
+        yield traffic
+
+
+def test_workers_see_that_clients_push_and_pull(idle: OrlopServer, traffic: Traffic) -> None:
+    def is_noted(ask: Callable[[], object]) -> bool:
+        time.sleep(2 * SLICE)
+        before = traffic.stamp()
+        ask()
+        return traffic.stamp() != before
+
+    layers.push(idle.url, "team/app", "v1", BASE)
+    assert is_noted(lambda: layers.push(idle.url, "team/app", "v2", TOP))
+    assert is_noted(lambda: urllib.request.urlopen(f"{idle.url}/v2/team/app/manifests/v1").close())
+    # Who waits for an answer about the image asks often, and should not make it come later.
+    assert not is_noted(lambda: jobs_of(idle))
+
+
+def test_a_large_upload_is_noted_all_the_while(idle: OrlopServer, traffic: Traffic) -> None:
+    size, stamps = 4 << 20, set()
+    digest = f"sha256:{hashlib.sha256(bytes(size)).hexdigest()}"
+    path = f"/v2/team/app/blobs/uploads/?digest={digest}"
+    host, _, port = idle.host_port.rpartition(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode())
+        for _ in range(4):
+            client.sendall(bytes(size // 4))
+            time.sleep(2 * SLICE)
+            stamps.add(traffic.stamp())
+        assert client.recv(12) == b"HTTP/1.1 201"
+    assert len(stamps) >= 3

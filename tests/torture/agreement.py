@@ -1,5 +1,6 @@
 """Whether tree and database say the same, read from outside, from the files of a server that stands still."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -57,7 +58,7 @@ class _opened:  # noqa: N801  # a context manager
 
 def _objects(store: Path) -> Iterator[tuple[str, int, Path]]:
     """Digest, generation and file of each blob's object."""
-    for path in (store / "blobs").glob("*/*/*"):
+    for path in _files(store / "blobs"):
         hex_, _, generation = path.name.partition(".")
         yield f"{path.parts[-3]}:{hex_}", int(generation or 0), path
 
@@ -84,7 +85,7 @@ def _missing(connection: sqlite3.Connection, store: Path) -> Iterator[str]:
 def _names(connection: sqlite3.Connection, store: Path) -> Iterator[str]:
     expected = {_path(kind, repository, name): value for kind, repository, name, value in connection.execute(_NAMES)}
     waiting = {_path(*row) for row in connection.execute("SELECT kind, repository, name FROM outbox")}
-    files = [path for path in (store / "repositories").rglob("*") if path.is_file()]
+    files = _files(store / "repositories")
     found = {str(path.relative_to(store)): path.read_text() for path in files}
     for path in (expected.keys() | found.keys()) - waiting:
         if expected.get(path) != found.get(path):
@@ -103,6 +104,11 @@ def _unfinished(connection: sqlite3.Connection, store: Path) -> Iterator[str]:
     for path in (store / "uploads").glob("*/*"):
         if path.parent.name not in known:
             yield str(path.relative_to(store))
-    for path in (store / ".tmp").rglob("*"):
-        if path.is_file():
-            yield str(path.relative_to(store))
+    for path in _files(store / ".tmp"):
+        yield str(path.relative_to(store))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Also where a server runs, which may be removing directories that have become empty."""
+    for parent, _, names in os.walk(folder):
+        yield from (Path(parent, name) for name in names)

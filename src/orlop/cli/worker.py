@@ -20,7 +20,7 @@ from orlop.contents import backlog
 from orlop.contents.index import Index
 from orlop.database import jobs
 from orlop.database.engine import Database
-from orlop.domain.errors import StoreRefused
+from orlop.domain.errors import StoreRefused, Unavailable
 from orlop.worker.assembly import loop_of
 from orlop.worker.loop import Loop
 from orlop.worker.outcomes import Ended
@@ -55,6 +55,7 @@ def command(settings: Settings, until_idle: bool, supervised: bool) -> None:
             os._exit(0)
         if until_idle:
             tally.report()
+            tally.demand_nothing_left(loop.outage)
 
 
 class _Tally:
@@ -84,6 +85,13 @@ class _Tally:
         click.echo(f"looked into {counted(self._counts['image'], 'image')}, {counted(self._counts['layer'], 'layer')}")
         if failed:
             click.echo(f"  {counted(failed, 'job')} failed: the log says why; the next push of the image tries again")
+
+    def demand_nothing_left(self, outage: str) -> None:
+        """Unavailable: there is, for this reason."""
+        left = jobs.counts(self._database.reader()).waiting
+        if outage and left:
+            verb = "is" if left == 1 else "are"
+            raise Unavailable(f"{counted(left, 'job')} {verb} left, and can be done when this is over: {outage}")
 
 
 def _heed(loop: Loop, *, supervised: bool) -> None:

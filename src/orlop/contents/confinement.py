@@ -6,6 +6,7 @@ import resource
 import signal
 import sys
 
+from orlop.contents.giving_way import RESTS
 from orlop.contents.limits import Limits
 
 OUTPUT = 2 << 30
@@ -26,9 +27,9 @@ def confine(limits: Limits) -> None:
     _limit(resource.RLIMIT_FSIZE, OUTPUT)
     _limit(resource.RLIMIT_NOFILE, _FILES)
     _limit(resource.RLIMIT_NPROC, 0)
-    # Whoever started it has a clock too, unless that has died.
+    # Whoever started it has a clock too, which counts no rests; unless that has died.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, limits.seconds + _GRACE)
+    signal.setitimer(signal.ITIMER_REAL, limits.seconds * (1 + RESTS) + _GRACE)
 
 
 def _limit(kind: int, soft: int, hard: int | None = None) -> None:

@@ -2,6 +2,10 @@
 
 import os
 
+RESTS = 4
+"""For so many times as long as it has worked it rests, where a client came meanwhile: a few clients slow it a little,
+many leave it one part in five. See `resting.py`."""
+
 
 def give_way(*, session: bool = False) -> None:
     """Puts the calling thread behind every other one of the machine, for processor and disk.

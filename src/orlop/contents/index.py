@@ -21,6 +21,7 @@ from typing import TypeVar
 
 import structlog
 
+from orlop.contents.resting import Traffic
 from orlop.contents.schema import SCHEMA, VERSION
 from orlop.domain.errors import ContentsPending, StorageFull, Unavailable
 
@@ -61,6 +62,7 @@ class Index:
     def __init__(self, path: Path) -> None:
         """Opens the file, or makes it. Unavailable where that cannot be."""
         self.path = path
+        self.traffic = Traffic(path)
         self._local = threading.local()
         self._opened: weakref.WeakSet[_Connection] = weakref.WeakSet()
         self._guard = threading.RLock()
@@ -147,6 +149,7 @@ class Index:
         with self._guard:
             for connection in list(self._opened):
                 connection.close()
+        self.traffic.close()
 
     def _ensure(self) -> None:
         with self._guard, self._locked(fcntl.LOCK_EX):

@@ -15,12 +15,13 @@ from orlop.contents.index import Index
 from orlop.contents.layers import layer_state, mark_unindexable
 from orlop.contents.limits import Limits
 from orlop.contents.loading import load
+from orlop.contents.resting import Resting
 from orlop.contents.space import Space
 from orlop.contents.stopping import Stopping
 from orlop.database import blobs, manifests
 from orlop.database.engine import Database
 from orlop.domain.digest import Digest, new_hasher
-from orlop.domain.errors import BlobUnknown, ContentsUnindexable, LayerInvalid, ManifestInvalid
+from orlop.domain.errors import BlobUnknown, ContentDamaged, ContentsUnindexable, LayerInvalid, ManifestInvalid
 from orlop.domain.image_config import parse_image_config
 from orlop.domain.manifest import parse_manifest
 from orlop.domain.name import RepositoryName
@@ -51,6 +52,7 @@ class Making:
         self._folder: Path = database.path.parent
         self._stopping = Stopping()
         self._space = Space(index.path, floor)
+        self._resting = Resting(index.traffic.stamp)
 
     def stop(self) -> None:
         """Ends what is being made soon, by Stopped."""
@@ -64,6 +66,7 @@ class Making:
         known = self._known(digest)
         if known is not None:
             return known
+        self._resting.rest()
         record = self._held(digest)
         if record is None:
             return "gone"
@@ -100,6 +103,7 @@ class Making:
 
     def image(self, name: RepositoryName, digest: Digest) -> Made:
         """Makes the documents of an image whose layers are known. ContentsPending: one of them is not any more."""
+        self._resting.rest()
         with contextlib.suppress(BlobUnknown, ManifestInvalid):
             self._note_labels(name, digest)
         return self._published(self._documents.of_manifest(name, digest))
@@ -164,7 +168,7 @@ class Making:
         footer = toc.read_footer(self._storage, path)
         entries = self._stopping.heeding(toc.entries(self._storage, path, footer))
         packages = self._stopping.heeding(toc.packages(self._storage, path, footer))
-        load(self._index, digest, footer, self._space.heeding(entries), packages, self._space)
+        load(self._index, digest, footer, self._resting.heeding(self._space.heeding(entries)), packages, self._space)
         self._make_durable()
 
     def _is_called_off(self) -> bool:
@@ -185,7 +189,7 @@ class Making:
         """Has the layer read by another process. Its output has no name before it is whole."""
         with tempfile.TemporaryFile(dir=self._folder) as output, self._source(path) as source:
             self._space.demand()
-            sandbox.index(source, output, self._limits, self._is_called_off)
+            sandbox.index(source, output, self._limits, self._is_called_off, self._resting)
             output.seek(0)
             self._storage.stream_write(self._storage.layer_toc_path(digest), cast(BinaryIO, output))
 
@@ -206,9 +210,9 @@ class Making:
             yield file.fileno()
 
     def _check_blob(self, path: str, digest: Digest) -> None:
-        """OSError where the bytes are not the layer's: that says nothing of the layer, which may be pushed again."""
+        """ContentDamaged where the bytes are not the layer's: that says nothing of the layer."""
         hasher = new_hasher(digest.algorithm)
         for piece in self._stopping.heeding(self._storage.stream_read(path)):
             hasher.update(piece)
         if Digest.from_hasher(digest.algorithm, hasher) != digest:
-            raise OSError("the stored bytes are damaged: orlop scrub tells more")
+            raise ContentDamaged

@@ -15,6 +15,7 @@ import msgspec
 
 from orlop.contents import parser
 from orlop.contents.limits import Limits
+from orlop.contents.resting import SLICE, Resting
 from orlop.contents.stopping import Stopped
 from orlop.domain.errors import ParserFailed, Unindexable
 
@@ -31,24 +32,29 @@ _OPTIONS = ("-I", "-S", "-B")
 # Where a hook finds it here, as in some editable installations, its folder is not in the search path.
 _PACKAGE = str(Path(__file__).parents[2])
 
-_TICK = 0.2
-"""Seconds between two looks at whether it shall stop."""
+_TICK = SLICE
+"""Seconds between two looks at whether it shall stop, or rest."""
 _MOST_SAID = 16 << 10
 _STARVED = 10
 """It runs when nothing else wants to. With less than this part of its time on a processor, no layer is to blame."""
 
 
-def index(source: int, output: BinaryIO, limits: Limits, stopping: Callable[[], bool] = lambda: False) -> None:
+def index(
+    source: int,
+    output: BinaryIO,
+    limits: Limits,
+    stopping: Callable[[], bool] = lambda: False,
+    resting: Resting | None = None,
+) -> None:
     """Write the table of contents of the layer that the descriptor `source` reads to the file `output`.
 
     Unindexable: it cannot be told, nor could it another time. ParserFailed: it may go better then. Stopped: `stopping`
     said so. What was written up to then is worthless. Both descriptors are at no certain place afterwards.
     """
-    deadline = time.monotonic() + limits.seconds
     process = _start(source, output, limits)
     try:
-        said = _listen(process, deadline, stopping)
-        code = process.wait(max(0.0, deadline - time.monotonic()))
+        said = _listen(process, source, limits.seconds, stopping, resting or Resting())
+        code = process.wait(limits.seconds)
     except (TimeoutError, subprocess.TimeoutExpired):
         if _processor_time(process.pid) < limits.seconds / _STARVED:
             raise ParserFailed("the machine was too busy for the parser of layers") from None
@@ -76,12 +82,18 @@ def _start(source: int, output: BinaryIO, limits: Limits) -> subprocess.Popen[by
         raise ParserFailed(f"the parser of layers cannot be started: {error}") from error
 
 
-def _listen(process: subprocess.Popen[bytes], deadline: float, stopping: Callable[[], bool]) -> bytes:
-    """What it says on standard error until it closes that, as it does when it ends. TimeoutError, Stopped."""
+def _listen(
+    process: subprocess.Popen[bytes], source: int, seconds: float, stopping: Callable[[], bool], resting: Resting
+) -> bytes:
+    """What it says on standard error until it closes that, as it does when it ends. Stopped.
+
+    TimeoutError: after so many seconds, without those that it rested.
+    """
     assert process.stderr is not None
     said = b""
     poll = select.poll()
     poll.register(process.stderr, select.POLLIN)
+    deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
         if stopping():
             raise Stopped
@@ -90,7 +102,30 @@ def _listen(process: subprocess.Popen[bytes], deadline: float, stopping: Callabl
             if not piece:
                 return said
             said = (said + piece)[-_MOST_SAID:]
+        elif _is_reading(source) and (pause := resting.due()):
+            deadline += _rest(process, pause)
+            resting.begin()
     raise TimeoutError
+
+
+def _is_reading(source: int) -> bool:
+    """Whether the parser has begun, and so will die with this process, even where it stands still. The two have one
+    position in the file."""
+    try:
+        return os.lseek(source, 0, os.SEEK_CUR) > 0
+    except OSError:  # a pipe
+        return False
+
+
+def _rest(process: subprocess.Popen[bytes], seconds: float) -> float:
+    """Lets it stand still for so long; how long it was."""
+    begun = time.monotonic()
+    process.send_signal(signal.SIGSTOP)
+    try:
+        time.sleep(seconds)
+    finally:
+        process.send_signal(signal.SIGCONT)
+    return time.monotonic() - begun
 
 
 def _processor_time(pid: int) -> float:

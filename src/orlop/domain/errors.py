@@ -214,6 +214,12 @@ class ParserFailed(OrlopError):
     message = "the parser of layers failed"
 
 
+class ContentDamaged(OrlopError):
+    """What is stored under a digest are other bytes: reading them again will not help, pushing them again will."""
+
+    message = "the stored bytes are damaged: orlop scrub tells more"
+
+
 class ChecksumInvalid(ImageInvalid):
     message = "Invalid checksum format"
 

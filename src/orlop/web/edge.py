@@ -43,7 +43,9 @@ class Edge:
         self.started = time.time()
         self.pools = Pools(app.database.snapshot)
         self.stall = app.settings.limits.transfer_timeout
-        self.transfer = Transfer(self.pools, self.stall)
+        self.note_traffic = app.index.traffic.note if app.index is not None else lambda: None
+        """To be called when a client pushes or pulls: those who look into images rest then."""
+        self.transfer = Transfer(self.pools, self.stall, self.note_traffic)
         self._unpackings = asyncio.Semaphore(_UNPACKINGS)
         self.gate = Gate(app, self.pools)
         self.call = self.pools.call

@@ -174,6 +174,8 @@ class Server:
         route, status, size, error = "none", 499, 0, ""
         try:
             dispatch = self._dispatcher(request.raw_path)
+            if dispatch in (v2, v1):
+                self._edge.note_traffic()
             if dispatch is None:
                 route, answer = self._small(request, request.raw_path.partition("?")[0])
             else:
@@ -211,6 +213,7 @@ class Server:
         found = v2.dispatch_at_once(self._edge, request, caller)
         if found is None:
             return None
+        self._edge.note_traffic()
         gate.throttle(caller)
         route, answer = found
         self._note(request, caller, route, answer.status, answer.size, started, "")

@@ -44,10 +44,11 @@ class TransferStalled(ConnectionError):
 class Transfer:
     """Sends objects and receives uploads for one server."""
 
-    def __init__(self, pools: Pools, stall: float) -> None:
-        """`stall`: seconds without progress that end a transfer."""
+    def __init__(self, pools: Pools, stall: float, note: Callable[[], None] = lambda: None) -> None:
+        """`stall`: seconds without progress that end a transfer; `note` is called while bytes move."""
         self._pools = pools
         self._stall = stall
+        self._note = note
 
     async def send_file(self, request: BaseRequest, head: bytes, descriptor: int, offset: int, count: int) -> None:
         """Writes `head`, then `count` bytes of a file from `offset`, by sendfile where the connection allows it."""
@@ -58,7 +59,7 @@ class Transfer:
             await self.send_pieces(request, head, _file_pieces(descriptor, offset, count))
             return
         await self._flushed(request)
-        with _cut_on_failure(transport), _Socket(transport) as peer:
+        with _cut_on_failure(transport), _Socket(transport, self._note) as peer:
             left = head
             while left or count:
                 left, sent = await peer.run(
@@ -83,6 +84,7 @@ class Transfer:
                 if transport.is_closing():
                     raise ConnectionResetError("the client has gone")
                 transport.write(piece)
+                self._note()
                 await self._drained(request)
 
     async def receive(self, request: BaseRequest, upload: OpenUpload, length: int | None) -> None:
@@ -120,7 +122,7 @@ class Transfer:
         taken = _take_parsed(request.content, transport)
         await self._store(upload, taken)
         left = length - sum(map(len, taken))
-        with _Socket(transport) as peer:
+        with _Socket(transport, self._note) as peer:
             while left:
                 received = await peer.run(
                     self._pools.transfers, _receive_turn, peer.fileno(), upload, left, self._pools.hashing
@@ -139,7 +141,7 @@ class Transfer:
         _take_parsed(request.content, transport)  # the same bytes, decoded: dropped
         chunks = Chunks()
         await self._store(upload, chunks.feed(memoryview(begun)))
-        with _Socket(transport) as peer:
+        with _Socket(transport, self._note) as peer:
             while not chunks.done:
                 await peer.run(self._pools.transfers, _chunked_turn, peer.fileno(), upload, chunks, self._pools.hashing)
                 if not chunks.done:
@@ -178,6 +180,7 @@ class Transfer:
         """Writes and hashes side by side."""
         if not pieces:
             return
+        self._note()
         loop = asyncio.get_running_loop()
         hashed = loop.run_in_executor(self._pools.hashing, upload.hash, pieces)
         written = loop.run_in_executor(self._pools.transfers, upload.write, pieces)
@@ -205,8 +208,9 @@ class Transfer:
 class _Socket:
     """A duplicate of a connection's descriptor, closed at the block's end, after every job on it has ended."""
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport, note: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
+        self._note = note
         self._socket = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
 
     def __enter__(self) -> Self:
@@ -220,6 +224,7 @@ class _Socket:
 
     async def run(self, pool: ThreadPoolExecutor, function: Callable[..., Result], *arguments: object) -> Result:
         """Runs a job. A cancelled caller shuts the socket down, which makes the job return, and waits for it."""
+        self._note()
         job = self._loop.run_in_executor(pool, function, *arguments)
         try:
             return await asyncio.shield(job)

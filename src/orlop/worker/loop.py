@@ -22,7 +22,7 @@ from orlop.database import jobs
 from orlop.database.connection import Connection
 from orlop.database.engine import Database
 from orlop.database.jobs import Job
-from orlop.domain.errors import OrlopError, StorageFull
+from orlop.domain.errors import Busy, OrlopError, StorageFull, Unavailable
 from orlop.worker.handlers import Handlers
 from orlop.worker.outcomes import ATTEMPTS, Ended, Outcome, failure, name_of, settle
 
@@ -67,6 +67,8 @@ class Loop:
         self._done = threading.Event()
         self.abandoned = False
         """Whether something is being done yet, for nobody, since it did not end when it was told to."""
+        self.outage = ""
+        """What jobs are put off for, where that says nothing of them and may last; empty since one was done."""
 
     def stop(self) -> None:
         """Ends `run` within two seconds. What it is at is given back."""
@@ -74,7 +76,8 @@ class Loop:
         self._handlers.stop()
 
     def run(self, *, idle: float | None = None, until_done: bool = False) -> None:
-        """Until `stop`, or until there was nothing to do for `idle` seconds, or, `until_done`, until nothing is left.
+        """Until `stop`, or until there was nothing to do for `idle` seconds, or, `until_done`, until nothing is left,
+        or nothing that can be done during an `outage`.
 
         OrlopError, OSError of the database are waited out.
         """
@@ -99,7 +102,7 @@ class Loop:
                 self._thread = None
 
     def _is_over(self, waited: float, idle: float | None, *, until_done: bool) -> bool:
-        if until_done and jobs.next_at(self._database.reader()) is None:
+        if until_done and (self.outage or jobs.next_at(self._database.reader()) is None):
             return True
         return idle is not None and waited >= idle
 
@@ -128,6 +131,8 @@ class Loop:
             return ended, None if self._stopping.is_set() else jobs.claim(connection, self._name, self._lease)
 
         ended, following = self._database.write(unit)
+        if ended.outage or ended.what in ("ready", "unindexable"):
+            self.outage = ended.reason if ended.outage else ""
         self._log(job, ended, seconds)
         self._tell(Ended(job.kind, job.subject, ended.what, ended.reason, seconds))
         return following
@@ -174,10 +179,11 @@ class Loop:
             if isinstance(error, StorageFull) or getattr(error, "errno", None) in NO_ROOM:
                 # No failure of what was asked for, which would be given up: it goes on when there is room again.
                 log.warning("there is no room for what is in images: waiting", subject=job.subject, reason=str(error))
-                return Outcome("put off", str(error), FULL)
+                return Outcome("put off", str(error), FULL, outage=True)
             told = str(error) or type(error).__name__
             known = isinstance(error, OrlopError | OSError)
-            return failure(job, told if known else f"{type(error).__name__}: {told}")
+            outage = isinstance(error, OSError | Unavailable | Busy)
+            return failure(job, told if known else f"{type(error).__name__}: {told}", outage=outage)
 
     def _log(self, job: Job, ended: Outcome, seconds: float) -> None:
         more = {"reason": ended.reason} if ended.reason else {}

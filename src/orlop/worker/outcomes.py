@@ -14,6 +14,8 @@ ATTEMPTS = 8
 FIRST_PAUSE = 1_000
 LONGEST_PAUSE = 600_000
 """Milliseconds before the second attempt, and at most before a later one."""
+OUTAGE = 3_600_000
+"""The same where what it needs has been out of reach for all those attempts."""
 
 What = Literal["ready", "unindexable", "gone", "put off", "again", "failed"]
 
@@ -25,6 +27,8 @@ class Outcome(NamedTuple):
     """Milliseconds until it runs again, where it does."""
     layers: tuple[str, ...] = ()
     """Digests of layers that are to be read."""
+    outage: bool = False
+    """Whether it is put off for something that says nothing of what was asked for, and that may last."""
     then: "Callable[[Connection], Outcome] | None" = None
     """What is to be done where this is recorded, and says how it ends instead."""
 
@@ -44,12 +48,17 @@ def name_of(pid: int) -> str:
     return f"{socket.gethostname()}:{pid}:"
 
 
-def failure(job: Job, reason: str) -> Outcome:
-    """It did not go well: again after a pause, or never."""
-    if job.attempts >= ATTEMPTS:
-        return Outcome("failed", reason)
-    pause = min(LONGEST_PAUSE, FIRST_PAUSE << (job.attempts - 1))
-    return Outcome("again", reason, int(pause * random.uniform(0.75, 1.25)))
+def failure(job: Job, reason: str, *, outage: bool = False) -> Outcome:
+    """It did not go well: again after a pause, or never; where it was for an `outage`, for as long as that lasts."""
+    if job.attempts < ATTEMPTS:
+        return Outcome("again", reason, _about(min(LONGEST_PAUSE, FIRST_PAUSE << (job.attempts - 1))))
+    if outage:
+        return Outcome("put off", reason, _about(OUTAGE), outage=True)
+    return Outcome("failed", reason)
+
+
+def _about(milliseconds: int) -> int:
+    return int(milliseconds * random.uniform(0.75, 1.25))
 
 
 def settle(connection: Connection, job: Job, outcome: Outcome) -> Outcome:

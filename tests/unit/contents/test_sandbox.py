@@ -1,12 +1,15 @@
 """The parser of layers runs where it can do no harm: its limits hold, and it does not outlive who wants it."""
 
+import contextlib
 import gzip
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +20,7 @@ import pytest
 
 from orlop.contents import parser, sandbox
 from orlop.contents.limits import Limits
+from orlop.contents.resting import Resting
 from orlop.contents.stopping import Stopped
 from orlop.domain.errors import LayerInvalid, ParserFailed, Unindexable
 from tests.unit.contents.test_archive import sparse_archive
@@ -113,6 +117,33 @@ def test_a_layer_that_takes_too_long_is_unindexable() -> None:
     long = gzip.compress(header.tobuf()) + gzip.compress(bytes(8 << 20)) * (header.size >> 23)
     with pytest.raises(Unindexable, match=r"not read in 1 seconds"):
         run(long, Limits(seconds=1))
+
+
+def test_it_stands_still_while_clients_come_and_the_time_of_that_does_not_count() -> None:
+    header = tarfile.TarInfo("zeros")
+    header.size = 256 << 20
+    layer = gzip.compress(header.tobuf()) + gzip.compress(bytes(8 << 20)) * (header.size >> 23) + gzip.compress(b"")
+    states: list[str] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.005):
+            for parser_ in children(os.getpid()):
+                with contextlib.suppress(OSError):
+                    states.append((parser_ / "stat").read_text().rpartition(")")[2].split()[0])
+
+    arrivals = itertools.count()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    begun = time.monotonic()
+    try:
+        with layer_file(layer) as source, tempfile.TemporaryFile() as output:
+            sandbox.index(source, output, Limits(seconds=2), resting=Resting(lambda: b"%d" % next(arrivals)))
+            assert output.seek(0, os.SEEK_END)
+    finally:
+        ended.set()
+        watcher.join()
+    assert states.count("T") > len(states) / 2, f"{time.monotonic() - begun:.2f} s"
 
 
 def test_it_is_stopped_when_told_so() -> None:

@@ -13,11 +13,11 @@ from orlop.database.connection import Connection
 from orlop.database.engine import Database
 from orlop.database.upgrade import prepare
 from orlop.domain.digest import Digest
-from orlop.domain.errors import ContentsPending, StorageFull
+from orlop.domain.errors import ContentDamaged, ContentsPending, StorageFull, Unavailable
 from orlop.domain.name import RepositoryName
 from orlop.worker.handlers import Handlers
 from orlop.worker.loop import Loop
-from orlop.worker.outcomes import ATTEMPTS, LONGEST_PAUSE, Ended, What, failure
+from orlop.worker.outcomes import ATTEMPTS, LONGEST_PAUSE, OUTAGE, Ended, What, failure
 from tests.unit.database.content import NAME, add_manifest, digest
 
 CONFIG = "application/vnd.oci.image.config.v1+json"
@@ -117,7 +117,7 @@ def test_an_image_that_is_gone_is_dropped(workshop: Workshop) -> None:
 
 def test_what_cannot_be_read_is_tried_again_and_then_given_up_with_the_images_that_need_it(workshop: Workshop) -> None:
     def read(layer: Digest) -> What:
-        raise OSError(5, "Input/output error")
+        raise ContentDamaged
 
     workshop.reading.read = read
     workshop.push("one", "base")
@@ -129,7 +129,7 @@ def test_what_cannot_be_read_is_tried_again_and_then_given_up_with_the_images_th
     assert workshop.outcomes("image")[-1] == "failed"
     record = jobs.find(workshop.database.reader(), "image", subject("one"))
     assert record is not None
-    assert record.error == f"layer {digest('base')}: [Errno 5] Input/output error"
+    assert record.error == f"layer {digest('base')}: the stored bytes are damaged: orlop scrub tells more"
 
     # The next push of the image tries again.
     workshop.reading.read = lambda layer: "ready"
@@ -138,8 +138,11 @@ def test_what_cannot_be_read_is_tried_again_and_then_given_up_with_the_images_th
     assert jobs.counts(workshop.database.reader()) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("trouble", [StorageFull(), OSError(28, "No space left on device")])
-def test_a_full_disk_is_waited_out_however_long_it_stays_full(workshop: Workshop, trouble: Exception) -> None:
+OUTAGES = [StorageFull(), OSError(28, "No space left on device"), OSError(5, "Input/output error"), Unavailable("busy")]
+
+
+@pytest.mark.parametrize("trouble", OUTAGES, ids=repr)
+def test_an_outage_is_waited_out_however_long_it_lasts(workshop: Workshop, trouble: Exception) -> None:
     def read(layer: Digest) -> What:
         raise trouble
 
@@ -148,10 +151,27 @@ def test_a_full_disk_is_waited_out_however_long_it_stays_full(workshop: Workshop
     for _ in range(3 * ATTEMPTS):
         workshop.loop.run(idle=0)
         workshop.hasten()
+    record = jobs.find(workshop.database.reader(), "layer", digest("base"))
+    assert record is not None
+    assert (record.state, record.error) == ("waiting", str(trouble))
     workshop.reading.read = lambda layer: "ready"
     workshop.loop.run(until_done=True)
     assert workshop.outcomes("layer")[-2:] == ["put off", "ready"]
     assert jobs.counts(workshop.database.reader()) == (0, 0, 0)
+
+
+def test_who_waits_until_all_is_done_does_not_wait_for_an_outage_to_end(workshop: Workshop) -> None:
+    def read(layer: Digest) -> What:
+        if layer == digest("base"):
+            raise StorageFull
+        return "ready"
+
+    workshop.reading.read = read
+    workshop.push("one", "base")
+    workshop.push("two", "top")
+    workshop.loop.run(until_done=True)
+    assert workshop.outcomes("image")[-1] == "ready"
+    assert workshop.loop.outage == str(StorageFull())
 
 
 def test_pauses_grow_and_end(workshop: Workshop) -> None:
@@ -160,6 +180,7 @@ def test_pauses_grow_and_end(workshop: Workshop) -> None:
     assert all(750 << number <= pause <= 1250 << number for number, pause in enumerate(pauses))
     assert max(pauses) <= LONGEST_PAUSE * 1.25
     assert failure(job._replace(attempts=ATTEMPTS), "no").what == "failed"
+    assert failure(job._replace(attempts=ATTEMPTS), "no", outage=True).pause >= OUTAGE * 0.75
 
 
 def test_a_job_that_no_worker_outlives_is_given_up(workshop: Workshop) -> None:
