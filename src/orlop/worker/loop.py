@@ -67,8 +67,9 @@ class Loop:
         self._done = threading.Event()
         self.abandoned = False
         """Whether something is being done yet, for nobody, since it did not end when it was told to."""
+        self._put_off: set[int] = set()
         self.outage = ""
-        """What jobs are put off for, where that says nothing of them and may last; empty since one was done."""
+        """What jobs were put off for, where that says nothing of them and may last; empty when they were done."""
 
     def stop(self) -> None:
         """Ends `run` within two seconds. What it is at is given back."""
@@ -131,11 +132,19 @@ class Loop:
             return ended, None if self._stopping.is_set() else jobs.claim(connection, self._name, self._lease)
 
         ended, following = self._database.write(unit)
-        if ended.outage or ended.what in ("ready", "unindexable"):
-            self.outage = ended.reason if ended.outage else ""
+        self._note_outage(job, ended)
         self._log(job, ended, seconds)
         self._tell(Ended(job.kind, job.subject, ended.what, ended.reason, seconds))
         return following
+
+    def _note_outage(self, job: Job, ended: Outcome) -> None:
+        if ended.outage:
+            self._put_off.add(job.id)
+            self.outage = ended.reason
+        else:
+            self._put_off.discard(job.id)
+            if not self._put_off:
+                self.outage = ""
 
     def _done_by_thread(self, job: Job) -> Outcome:
         if self._thread is None:
