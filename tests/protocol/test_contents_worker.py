@@ -182,6 +182,17 @@ def traffic(idle: OrlopServer) -> Iterator[Traffic]:
         yield traffic
 
 
+def test_who_runs_a_worker_while_the_disk_is_full_is_told_so(idle: OrlopServer) -> None:
+    layers.push(idle.url, "team/app", "v1", BASE)
+    words = command("worker", "--data", str(idle.data), "--until-idle")
+    environment = idle.environment() | {"ORLOP_STORAGE_FREE_FLOOR": "99%"}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("orlop: 2 jobs are left, and can be done when this is over: the registry's storage is full")
+    assert worker(idle, "--until-idle") == "looked into 1 image, 1 layer\n"
+
+
 def test_workers_see_that_clients_push_and_pull(idle: OrlopServer, traffic: Traffic) -> None:
     def is_noted(ask: Callable[[], object]) -> bool:
         time.sleep(2 * SLICE)

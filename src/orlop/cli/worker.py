@@ -45,6 +45,9 @@ def command(settings: Settings, until_idle: bool, supervised: bool) -> None:
     telemetry.configure(settings.log.format, "warning" if watched else settings.log.level)
     with open_store(settings) as (storage, database), contextlib.closing(Index(index_path(database))) as index:
         backlog.check(database, index)
+        if until_idle:
+            # Whoever asks for this has mended what was in the way, or wants to know.
+            database.write(jobs.hasten)
         with ProgressLine() as line:
             tally = _Tally(database, line, supervised=supervised, shown=until_idle)
             loop = loop_of(settings, storage, database, index, tally.note)

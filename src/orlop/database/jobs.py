@@ -104,32 +104,19 @@ _CLAIM = Statement(
 _MINE = (jobs.c.id == bindparam("job"), jobs.c.state == _RUNNING, jobs.c.claimed_by == bindparam("worker"))
 _RENEW = Statement(lambda _: update(jobs).where(*_MINE).values(run_at=bindparam("until")))
 _DONE = Statement(lambda _: delete(jobs).where(*_MINE, jobs.c.revision == bindparam("seen")))
-_SETTLE = Statement(
-    lambda _: (
-        update(jobs)
-        .where(*_MINE, jobs.c.revision == bindparam("seen"))
-        .values(
-            state=bindparam("to"),
-            attempts=bindparam("count"),
-            run_at=bindparam("at"),
-            claimed_by=literal_column("''"),
-            error=bindparam("reason"),
-        )
+_END = (
+    update(jobs)
+    .where(*_MINE)
+    .values(
+        state=bindparam("to"),
+        attempts=bindparam("count"),
+        run_at=bindparam("at"),
+        claimed_by=literal_column("''"),
+        error=bindparam("reason"),
     )
 )
-_ANEW = Statement(
-    lambda _: (
-        update(jobs)
-        .where(*_MINE)
-        .values(
-            state=_WAITING,
-            attempts=literal_column("0"),
-            run_at=bindparam("at"),
-            claimed_by=literal_column("''"),
-            error=literal_column("''"),
-        )
-    )
-)
+_SETTLE = Statement(lambda _: _END.where(jobs.c.revision == bindparam("seen")))
+_ANEW = Statement(lambda _: _END)
 _WAKE = Statement(
     lambda _: (
         update(jobs)
@@ -155,6 +142,11 @@ _RELEASE = Statement(
         update(jobs)
         .where(jobs.c.state == _RUNNING, jobs.c.claimed_by.startswith(bindparam("name")))
         .values(run_at=bindparam("now"))
+    )
+)
+_HASTEN = Statement(
+    lambda _: (
+        update(jobs).where(jobs.c.state == _WAITING, jobs.c.run_at > bindparam("now")).values(run_at=bindparam("now"))
     )
 )
 _NEXT = Statement(lambda _: select(jobs.c.run_at).order_by(jobs.c.run_at).limit(literal_column("1")))
@@ -202,7 +194,7 @@ def renew(connection: Connection, job: Job, lease: int) -> bool:
 def finish(connection: Connection, job: Job) -> None:
     """It is done, unless it was asked for again meanwhile."""
     if not connection.run(_DONE, job=job.id, worker=job.claimed_by, seen=job.revision):
-        connection.run(_ANEW, job=job.id, worker=job.claimed_by, at=connection.now())
+        _begin_anew(connection, job)
 
 
 def fail(connection: Connection, job: Job, error: str, *, retry_at: int | None) -> None:
@@ -221,6 +213,11 @@ def defer(connection: Connection, job: Job, run_at: int, reason: str = "") -> No
 def wake(connection: Connection, digest: str) -> int:
     """Lets images that wait for this layer run now; how many."""
     return connection.run(_WAKE, digest=digest, now=connection.now())
+
+
+def hasten(connection: Connection) -> int:
+    """Lets all that were put off, or wait for another attempt, run now; how many. Reads all jobs."""
+    return connection.run(_HASTEN, now=connection.now())
 
 
 def release(connection: Connection, name: str) -> int:
@@ -255,15 +252,12 @@ def page_of_images(connection: Connection, after: int, count: int) -> list[tuple
 
 
 def _settle(connection: Connection, job: Job, state: str, attempts: int, run_at: int, reason: str) -> None:
-    settled = connection.run(
-        _SETTLE,
-        job=job.id,
-        worker=job.claimed_by,
-        seen=job.revision,
-        to=state,
-        count=attempts,
-        at=run_at,
-        reason=reason[:LONGEST_ERROR],
-    )
-    if not settled:
-        connection.run(_ANEW, job=job.id, worker=job.claimed_by, at=connection.now())
+    ended = {"to": state, "count": attempts, "at": run_at, "reason": reason[:LONGEST_ERROR]}
+    if not connection.run(_SETTLE, job=job.id, worker=job.claimed_by, seen=job.revision, **ended):
+        _begin_anew(connection, job)
+
+
+def _begin_anew(connection: Connection, job: Job) -> None:
+    """It was asked for again meanwhile. Where the claim has ended, nothing happens."""
+    ended = {"to": "waiting", "count": 0, "at": connection.now(), "reason": ""}
+    connection.run(_ANEW, job=job.id, worker=job.claimed_by, **ended)

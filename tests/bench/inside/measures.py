@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -186,7 +187,7 @@ def pushing(folder: Path, sizes: Sizes) -> Iterator[Figure]:
 @contextlib.contextmanager
 def standing_still(pid: int) -> Iterator[None]:
     """Stops what that process has started, and what these have, for the block."""
-    stopped = _descendants(pid)
+    stopped = descendants(pid)
     for process in stopped:
         os.kill(process, signal.SIGSTOP)
     try:
@@ -197,12 +198,13 @@ def standing_still(pid: int) -> Iterator[None]:
                 os.kill(process, signal.SIGCONT)
 
 
-def _descendants(pid: int) -> list[int]:
-    """Each after the one that started it, which therefore stands still before it."""
+def descendants(pid: int) -> list[int]:
+    """Each after the one that started it. Those of one that has ended are not told."""
     found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += [int(child), *_descendants(int(child))]
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += [int(child), *descendants(int(child))]
     return found
 
 
@@ -224,19 +226,32 @@ MEASURES: dict[str, Callable[[Path, Sizes], Iterator[Figure]]] = {
 
 
 def _run(words: list[str], source: Path | None = None) -> Cost:
-    """A program's cost, its children's included."""
+    """A program's cost, its children's included; its peak is the largest of any one of them."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = time.monotonic()
-    with open(source or os.devnull, "rb") as file:
-        process = subprocess.Popen(words, stdin=file, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        said = process.stderr.read() if process.stderr is not None else b""
-        _, status, used = os.wait4(process.pid, 0)
-    seconds = time.monotonic() - begun
-    if status:
-        raise BenchError(f"{words[-1]} failed: {said[-300:].decode(errors='replace')}")
+    with open(source or os.devnull, "rb") as file, tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(words, stdin=file, stdout=subprocess.DEVNULL, stderr=said)
+        peak = 0.0
+        # What wait4 tells of memory counts this process, of which a new one is a copy until it has begun.
+        while process.poll() is None:
+            peak = max(peak, *map(_peak, (process.pid, *descendants(process.pid))))
+            time.sleep(0.02)
+        seconds = time.monotonic() - begun
+        if process.returncode:
+            said.seek(0)
+            raise BenchError(f"{words[-1]} failed: {said.read()[-300:].decode(errors='replace')}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(seconds, cpu, used.ru_maxrss / 1024)
+    return Cost(seconds, cpu, peak)
+
+
+def _peak(pid: int) -> float:
+    """MiB that a process had resident at most up to now; 0 where it has ended."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
 
 
 def _wait_ready(connection: Connection, tag: str) -> None:

@@ -90,6 +90,20 @@ def test_a_renewed_claim_lasts(database: Database) -> None:
     assert claim(database, "second") is None
 
 
+def test_whatever_waits_for_another_attempt_may_be_asked_to_run_now(database: Database) -> None:
+    ask(database, "a")
+    ask(database, "b")
+    ask(database, "c")
+    first, second = claimed(database), claimed(database)
+    database.write(lambda connection: jobs.defer(connection, first, now(database) + LEASE, "no room"))
+    database.write(lambda connection: jobs.fail(connection, second, "no", retry_at=None))
+    running = claimed(database)
+    assert claim(database) is None
+    assert database.write(jobs.hasten) == 1
+    assert claimed(database).subject == "a"
+    assert (state(database, "b"), state(database, running.subject)) == ("failed", "running")
+
+
 def test_the_claims_of_a_worker_that_is_known_to_be_dead_end_at_once(database: Database) -> None:
     ask(database)
     ask(database, "b")

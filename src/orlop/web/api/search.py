@@ -150,38 +150,14 @@ class _Page(NamedTuple):
     following: str | None
 
 
-def _names(app: App, caller: Caller, search: Search) -> _Page:
-    page = app.name_search.names(caller, search)
-    return _Page([NameItem(name) for name in page.items], page.following)
-
-
-def _tags(app: App, caller: Caller, search: Search) -> _Page:
-    page = app.name_search.tags(caller, search)
-    return _Page([_tag(item) for item in page.items], page.following)
-
-
-def _labels(app: App, caller: Caller, search: Search) -> _Page:
-    page = app.label_search.page(caller, search)
-    return _Page([_label(item) for item in page.items], page.following)
-
-
-def _files(app: App, caller: Caller, search: Search) -> _Page:
-    page = app.find.files(caller, search)
-    return _Page([_file(item) for item in page.items], page.following)
-
-
-def _packages(app: App, caller: Caller, search: Search) -> _Page:
-    page = app.inventory.search(caller, search)
-    return _Page([_package(item) for item in page.items], page.following)
-
-
-_FINDING: dict[str, Callable[[App, Caller, Search], _Page]] = dict(
-    zip(TYPES, (_names, _tags, _labels, _files, _packages), strict=True)
-)
+def _page(app: App, caller: Caller, kind: str, search: Search) -> _Page:
+    finder, item = _FINDING[kind]
+    found = finder(app)(caller, search)
+    return _Page([item(hit) for hit in found.items], found.following)
 
 
 def _one(app: App, caller: Caller, kind: str, search: Search) -> SearchList:
-    page = _FINDING[kind](app, caller, search)
+    page = _page(app, caller, kind, search)
     following = None
     if page.following is not None:
         query = {"q": search.text, "type": kind, "last": page.following}
@@ -196,9 +172,9 @@ def _each(app: App, caller: Caller, kind: str, search: Search) -> SearchList:
     items: list[Item] = []
     more = []
     few = search._replace(most=min(FEW, search.most))
-    for kind, find in _FINDING.items():
+    for kind in TYPES:
         try:
-            page = find(app, caller, few)
+            page = _page(app, caller, kind, few)
         except (ParameterInvalid, ContentsUnindexable):
             continue
         items += page.items
@@ -268,3 +244,13 @@ def _label(hit: LabelHit) -> LabelItem:
 
 def _tag(found: Tagged) -> TagItem:
     return TagItem(found.repository, found.tag, found.digest)
+
+
+# For each type: what finds its hits, and what tells of one.
+_FINDING: dict[str, tuple[Callable[[App], Callable[[Caller, Search], Any]], Callable[[Any], Item]]] = {
+    "names": (lambda app: app.name_search.names, NameItem),
+    "tags": (lambda app: app.name_search.tags, _tag),
+    "labels": (lambda app: app.label_search.page, _label),
+    "files": (lambda app: app.find.files, _file),
+    "packages": (lambda app: app.inventory.search, _package),
+}
