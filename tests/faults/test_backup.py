@@ -277,6 +277,7 @@ def backups(memory: Path) -> Backups:
     return backups
 
 
+@pytest.mark.full
 def test_backups_that_are_killed_leave_one_that_can_be_restored(
     backups: Backups, capsys: pytest.CaptureFixture[str]
 ) -> None:

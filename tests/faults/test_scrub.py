@@ -267,6 +267,7 @@ def test_an_interrupted_scrub_says_how_it_goes_on(memory: Path) -> None:
     assert scrub(data, "--restart").report["resumed"] is False
 
 
+@pytest.mark.full
 def test_killed_in_a_repair_it_leaves_nothing_worse(memory: Path) -> None:
     data = memory / "data"
     with house_in(data) as house:

@@ -12,7 +12,7 @@ from tests.protocol.conftest import address_of
 from tests.protocol.v1.docker import Docker, Image, archive, new_image
 from tests.servers import OrlopServer
 
-KILLS = 12
+KILLS = 8
 
 
 class Push:

@@ -101,7 +101,7 @@ class Documents:
                 self._note(wanted, chain, self._files(below) or 0)
         elif not self._is_made(wanted):
             with self._index.reading() as connection:
-                trie, diffs, files = documents(connection, [layer.id for layer in layers])
+                trie, diffs, files = documents(connection, [layer.id for layer in layers], self._index.path.parent)
             for error in self._storage.put_contents(list(zip(self._objects(wanted), (trie, diffs), strict=True))):
                 if error is not None:
                     raise error

@@ -24,6 +24,7 @@ from orlop.database.engine import Database
 from orlop.database.jobs import Job
 from orlop.domain.errors import Busy, OrlopError, StorageFull, Unavailable
 from orlop.worker.handlers import Handlers
+from orlop.worker.memory import give_back_memory
 from orlop.worker.outcomes import ATTEMPTS, Ended, Outcome, failure, name_of, settle
 
 log = structlog.get_logger("orlop.worker")
@@ -37,6 +38,8 @@ GRACE = 1.5
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 FULL = 120_000
 """Milliseconds of pause where the disk is full."""
+LONG = 1.0
+"""Seconds after which a job may have taken much memory."""
 TROUBLE = 5.0
 """Seconds of pause where the database cannot be written."""
 
@@ -176,8 +179,11 @@ class Loop:
         if self._yielding:
             give_way()
         while (job := self._given.get()) is not None:
+            begun = time.monotonic()
             self._outcome = self._result(job)
             self._done.set()
+            if time.monotonic() - begun > LONG:
+                give_back_memory()
 
     def _result(self, job: Job) -> Outcome:
         try:

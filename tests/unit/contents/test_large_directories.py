@@ -34,7 +34,7 @@ def everything(index: Index, layers: list[int]) -> list[object]:
             [view.children(node.path, b"a", 2) for node in nodes if node.kind == "directory"],
             sorted(view.history(), key=lambda seen: (seen.node.path, seen.node.layer)),
             list(Difference(lower, view).changes()),
-            documents(connection, layers),
+            documents(connection, layers, index.path.parent),
         ]
 
 

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from orlop.contents import merge
 from orlop.contents.index import Index
 from orlop.contents.merge import documents
 from tests.unit.contents.chains_of_layers import (
@@ -32,7 +33,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
 def made(index: Index, chain: list[Layer]) -> tuple[set[str], dict[str, list[str]], int]:
     layers = loaded(index, chain)
     with index.reading() as connection:
-        trie, diffs, live = documents(connection, layers)
+        trie, diffs, live = documents(connection, layers, index.path.parent)
     found = marisa_trie.Trie()
     found.frombytes(trie)
     return set(found), msgspec.json.decode(diffs), live
@@ -85,6 +86,16 @@ def test_lists_are_in_byte_order_of_whole_paths(index: Index) -> None:
     names = [b"/a/b", b"/a-b", b"/a0", b"/a/b-c/d", b"/a/b.c", b"/\xc3\xa4", b"/z"]
     _, diffs, _ = made(index, [[file(name) for name in names]])
     assert diffs["added"] == sorted(diffs["added"])
+
+
+def test_long_lists_are_in_files_without_a_name(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"/long/{number:04}" for number in range(500)]
+    monkeypatch.setattr(merge, "_SPOOLED", 1000)
+    before = set(index.path.parent.iterdir())
+    files, diffs, live = made(index, [[file(name.encode()) for name in names]])
+    assert (sorted(files), live) == (names, 500)
+    assert diffs == {"added": names, "changed": [], "removed": []}
+    assert set(index.path.parent.iterdir()) == before
 
 
 def test_an_image_without_files_has_documents(index: Index) -> None:
