@@ -52,7 +52,7 @@ class Making:
         self._folder: Path = database.path.parent
         self._stopping = Stopping()
         self._space = Space(index.path, floor)
-        self._resting = Resting(index.traffic.stamp)
+        self._resting = Resting(index.traffic.is_there)
 
     def stop(self) -> None:
         """Ends what is being made soon, by Stopped."""

@@ -1,14 +1,13 @@
 """Rests for work that nobody waits for, while clients push and pull.
 
 The lowest priority alone does not do: where all processors are at work, small pushes beside a parser that had it kept
-four fifths of their speed. So the server stamps a file when clients use it, and who works looks at it now and then.
+four fifths of their speed. So the server holds a lock while clients use it, and who works looks at that now and then.
+It is a lock and no time in a file, since the event loop would wait there for a disk that is busy.
 """
 
 import contextlib
-import math
+import fcntl
 import os
-import struct
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,85 +21,94 @@ SLICE = 0.02
 """Seconds of work from one look to the next."""
 LONGEST = 0.25
 """Seconds of one rest."""
+HOLD = 2 * SLICE
+"""Seconds from a client's last sign to the end of the lock: no slice passes without somebody seeing it."""
 
-_STAMP = struct.Struct("=Q")
-_OFTEN = SLICE / 4
-_LOOK = 1.0
 _SOME = 100
 """Items from one look at the clock to the next."""
 
 
 class Traffic:
-    """The stamp: a small file beside contents.db, which any number of processes have open. Safe to use from any thread.
+    """The lock: a file without content beside contents.db, which any number of processes have open.
 
-    Where it cannot be made or written nothing is told, and nobody rests.
+    `note` is the server's event loop's, `is_there` one worker's. Where the file cannot be made, nobody rests.
     """
 
     def __init__(self, index: Path) -> None:
         """`index`: the file of contents.db."""
         self._path = index.with_name(f"{index.name}.traffic")
         self._file = -1
-        self._looked = self._noted = -math.inf
-        self._guard = threading.Lock()
+        self._noted = 0.0
+        self._is_held = False
 
-    def note(self) -> None:
-        """A client pushes or pulls. Cheap: called for each request, and for each piece of a large one."""
-        now = time.monotonic()
-        if now - self._noted > _OFTEN:
-            self._noted = now
+    def note(self, later: Callable[[float, Callable[[], None]], object]) -> None:
+        """A client pushes or pulls. Cheap: called for each request, and for each piece of a large one.
+
+        `later` calls a function after so many seconds, in the same thread.
+        """
+        self._noted = time.monotonic()
+        if not self._is_held:
             with contextlib.suppress(OSError):
-                os.pwrite(self._opened(now), _STAMP.pack(time.monotonic_ns()), 0)
+                fcntl.flock(self._opened(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+                self._is_held = True
+                later(HOLD, lambda: self._end(later))
 
-    def stamp(self) -> bytes:
-        """Another one where `note` was called meanwhile, by whatever process."""
+    def is_there(self) -> bool:
+        """Whether clients push or pull just now, at whatever server of this registry."""
         try:
-            return os.pread(self._opened(time.monotonic()), _STAMP.size, 0)
+            file = self._opened()
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_UN)
+        except BlockingIOError:
+            return True
         except OSError:
-            return b""
+            pass
+        return False
 
     def close(self) -> None:
-        with self._guard:
-            if self._file >= 0:
-                os.close(self._file)
-                self._file = -1
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
 
-    def _opened(self, now: float) -> int:
-        """The file's descriptor; after it was deleted, as it may be with contents.db, soon that of another."""
-        if now - self._looked > _LOOK:
-            with self._guard:
-                self._looked = now
-                if self._file < 0 or not os.fstat(self._file).st_nlink:
-                    opened = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-                    if self._file < 0:
-                        self._file = opened
-                    else:
-                        # The number stays: another thread may be about to use it.
-                        os.dup2(opened, self._file, inheritable=False)
-                        os.close(opened)
+    def _end(self, later: Callable[[float, Callable[[], None]], object]) -> None:
+        left = self._noted + HOLD - time.monotonic()
+        if left > 0:
+            later(left, lambda: self._end(later))
+            return
+        self._is_held = False
+        with contextlib.suppress(OSError):
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _opened(self) -> int:
+        """The file's descriptor; of another one after it was deleted, as it may be with contents.db."""
+        if self._file < 0 or not os.fstat(self._file).st_nlink:
+            self.close()
+            self._file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         return self._file
 
 
 class Resting:
     """When one worker is to rest. Used by one thread."""
 
-    def __init__(self, stamp: Callable[[], bytes] = bytes, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stamp = stamp
+    def __init__(
+        self, is_busy: Callable[[], bool] = lambda: False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._is_busy = is_busy
         self._clock = clock
         self.begin()
 
     def begin(self) -> None:
         """It works from now on."""
         self._since = self._clock()
-        self._seen = self._stamp()
 
     def due(self) -> float:
         """Seconds that it is to rest now, and to `begin` after them; mostly none."""
         worked = self._clock() - self._since
         if worked < SLICE:
             return 0.0
-        if self._stamp() != self._seen:
+        if self._is_busy():
             return min(RESTS * worked, LONGEST)
-        self._since += worked
+        self.begin()
         return 0.0
 
     def rest(self) -> None:

@@ -43,8 +43,6 @@ class Edge:
         self.started = time.time()
         self.pools = Pools(app.database.snapshot)
         self.stall = app.settings.limits.transfer_timeout
-        self.note_traffic = app.index.traffic.note if app.index is not None else lambda: None
-        """To be called when a client pushes or pulls: those who look into images rest then."""
         self.transfer = Transfer(self.pools, self.stall, self.note_traffic)
         self._unpackings = asyncio.Semaphore(_UNPACKINGS)
         self.gate = Gate(app, self.pools)
@@ -52,6 +50,11 @@ class Edge:
         self.perform = self.pools.perform
         self.chores: dict[str, object] = {}
         """How each chore of housekeeping last went."""
+
+    def note_traffic(self) -> None:
+        """To be called when a client pushes or pulls: those who look into images rest then."""
+        if self.app.index is not None:
+            self.app.index.traffic.note(asyncio.get_running_loop().call_later)
 
     async def maintain(self, function: Callable[[], Result]) -> Result:
         """Runs long work in the thread that is kept for it, after what was given to it before."""
