@@ -1,5 +1,6 @@
 """Whether tree and database say the same, read from outside, from the files of a server that stands still."""
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -85,11 +86,13 @@ def _missing(connection: sqlite3.Connection, store: Path) -> Iterator[str]:
 def _names(connection: sqlite3.Connection, store: Path) -> Iterator[str]:
     expected = {_path(kind, repository, name): value for kind, repository, name, value in connection.execute(_NAMES)}
     waiting = {_path(*row) for row in connection.execute("SELECT kind, repository, name FROM outbox")}
-    files = _files(store / "repositories")
-    found = {str(path.relative_to(store)): path.read_text() for path in files}
-    for path in (expected.keys() | found.keys()) - waiting:
-        if expected.get(path) != found.get(path):
-            yield f"{path}: {expected.get(path)} in the database, {found.get(path)} in the tree"
+    found = {}
+    for path in _files(store / "repositories"):
+        with contextlib.suppress(FileNotFoundError):  # a name that was waiting to be taken away
+            found[str(path.relative_to(store))] = path.read_text()
+    for name in (expected.keys() | found.keys()) - waiting:
+        if expected.get(name) != found.get(name):
+            yield f"{name}: {expected.get(name)} in the database, {found.get(name)} in the tree"
 
 
 def _path(kind: str, repository: str, name: str) -> str:
@@ -101,8 +104,8 @@ def _path(kind: str, repository: str, name: str) -> str:
 
 def _unfinished(connection: sqlite3.Connection, store: Path) -> Iterator[str]:
     known = {row[0] for row in connection.execute("SELECT id FROM uploads")}
-    for path in (store / "uploads").glob("*/*"):
-        if path.parent.name not in known:
+    for path in _files(store / "uploads"):
+        if path.relative_to(store).parts[1] not in known:
             yield str(path.relative_to(store))
     for path in _files(store / ".tmp"):
         yield str(path.relative_to(store))
