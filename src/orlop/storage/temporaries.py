@@ -81,7 +81,10 @@ class Temporaries:
         except BlockingIOError:
             return False
         else:
-            _remove_tree(name, self._folder)
+            try:
+                _remove_tree(name, self._folder)
+            except FileNotFoundError:
+                return False  # the same, after it was opened here
             return True
         finally:
             os.close(session)

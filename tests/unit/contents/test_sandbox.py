@@ -47,8 +47,7 @@ def run_blocked(look: Callable[[Path], bool], limits: Limits | None = None) -> N
     """A parser that waits for its layer; `look` sees its process, and says whether it shall stop."""
 
     def stopping() -> bool:
-        parsers = [child for child in children(os.getpid()) if b"contents.parser" in (child / "cmdline").read_bytes()]
-        return any(is_locked_in(process) and look(process) for process in parsers)
+        return any(is_locked_in(process) and look(process) for process in parsers())
 
     reader, writer = os.pipe()
     try:
@@ -57,6 +56,11 @@ def run_blocked(look: Callable[[Path], bool], limits: Limits | None = None) -> N
     finally:
         os.close(reader)
         os.close(writer)
+
+
+def parsers() -> list[Path]:
+    """Those of this process, which other tests have given other children."""
+    return [child for child in children(os.getpid()) if b"contents.parser" in (child / "cmdline").read_bytes()]
 
 
 def is_locked_in(process: Path) -> bool:
@@ -127,9 +131,8 @@ def test_it_stands_still_while_clients_come_and_the_time_of_that_does_not_count(
 
     def watch() -> None:
         while not ended.wait(0.005):
-            for parser_ in children(os.getpid()):
-                with contextlib.suppress(OSError):
-                    states.append((parser_ / "stat").read_text().rpartition(")")[2].split()[0])
+            with contextlib.suppress(OSError):  # it has ended
+                states.extend((process / "stat").read_text().rpartition(")")[2].split()[0] for process in parsers())
 
     watcher = threading.Thread(target=watch)
     watcher.start()

@@ -164,6 +164,23 @@ def test_nobody_sweeps_while_a_session_begins(tmp_path: Path, monkeypatch: pytes
     assert locked == [True, False]
 
 
+def test_a_session_that_ends_while_it_is_looked_at_is_no_obstacle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = LocalStorage(tmp_path)
+    (session,) = (tmp_path / ".tmp").iterdir()
+    lock = fcntl.flock
+
+    def late(descriptor: int, operation: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}") == str(session):
+            other.close()
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    LocalStorage(tmp_path).close()
+    assert list((tmp_path / ".tmp").iterdir()) == []
+
+
 def test_many_open_and_close_at_once(tmp_path: Path) -> None:
     """None takes another's session for a dead one's."""
     with multiprocessing.get_context("spawn").Pool(4) as pool:

@@ -104,7 +104,9 @@ def test_the_layers_of_an_image_are_read_and_then_its_documents_are_made(worksho
     workshop.loop.run(until_done=True)
     layers = [digest(text) for text in ("base", "top", "other")]
     assert sorted(workshop.reading.made) == sorted([*layers, digest("one"), digest("two")])  # the base only once
-    assert workshop.outcomes("image") == ["put off", "put off", "ready", "ready"]
+    outcomes = workshop.outcomes("image")
+    # One that the base has woken may come before its other layer, where both are due in the same millisecond.
+    assert (outcomes[:2], outcomes.count("ready")) == (["put off", "put off"], 2)
     assert jobs.counts(workshop.database.reader()) == (0, 0, 0)
 
 
