@@ -8,6 +8,7 @@ It is a lock and no time in a file, since the event loop would wait there for a 
 import contextlib
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,13 +32,15 @@ _SOME = 100
 class Traffic:
     """The lock: a file without content beside contents.db, which any number of processes have open.
 
-    `note` is the server's event loop's, `is_there` one worker's. Where the file cannot be made, nobody rests.
+    `note` is the server's event loop's, `is_there` one worker's: of another process or, beside a registry in memory,
+    another thread. Where the file cannot be made, nobody rests.
     """
 
     def __init__(self, index: Path) -> None:
         """`index`: the file of contents.db."""
         self._path = index.with_name(f"{index.name}.traffic")
         self._file = -1
+        self._opening = threading.Lock()
         self._noted = 0.0
         self._is_held = False
 
@@ -55,6 +58,8 @@ class Traffic:
 
     def is_there(self) -> bool:
         """Whether clients push or pull just now, at whatever server of this registry."""
+        if self._is_held:
+            return True  # and flock would take the lock from whoever has it by the same descriptor
         try:
             file = self._opened()
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -81,10 +86,11 @@ class Traffic:
 
     def _opened(self) -> int:
         """The file's descriptor; of another one after it was deleted, as it may be with contents.db."""
-        if self._file < 0 or not os.fstat(self._file).st_nlink:
-            self.close()
-            self._file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        return self._file
+        with self._opening:
+            if self._file < 0 or not os.fstat(self._file).st_nlink:
+                self.close()
+                self._file = os.open(self._path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            return self._file
 
 
 class Resting:

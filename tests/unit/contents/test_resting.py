@@ -121,6 +121,18 @@ def test_they_see_it_as_long_as_clients_come(tmp_path: Path) -> None:
     worker.close()
 
 
+def test_a_worker_in_the_servers_own_process_sees_them_too(tmp_path: Path) -> None:
+    both, other, timer = Traffic(tmp_path / "contents.db"), Traffic(tmp_path / "contents.db"), Timer()
+    both.note(timer.later)
+    assert both.is_there()
+    assert other.is_there()  # it has taken nothing away
+    threading.Event().wait(HOLD)
+    timer.pass_()
+    assert not both.is_there()
+    both.close()
+    other.close()
+
+
 def test_workers_that_look_are_not_in_a_servers_way(tmp_path: Path) -> None:
     servers = [Traffic(tmp_path / "contents.db"), Traffic(tmp_path / "contents.db")]
     worker, timer = Traffic(tmp_path / "contents.db"), Timer()
