@@ -205,6 +205,14 @@ def test_workers_see_that_clients_push_and_pull(idle: OrlopServer, traffic: Traf
     assert not is_noted(lambda: jobs_of(idle))
 
 
+def test_workers_see_the_clients_of_v1(tmp_path: Path) -> None:
+    settings = {"CONTENTS_ENABLED": "true", "CONTENTS_WORKER": "false", "V1_MODE": "read"}
+    with OrlopServer(tmp_path / "data", **settings) as server, closing(Traffic(server.data / "contents.db")) as traffic:
+        layers.until(lambda: not traffic.is_there())
+        urllib.request.urlopen(f"{server.url}/v1/_ping").close()
+        assert traffic.is_there()
+
+
 def test_a_large_upload_is_noted_all_the_while(idle: OrlopServer, traffic: Traffic) -> None:
     size, seen = 20 * 200_000, []
     digest = f"sha256:{hashlib.sha256(bytes(size)).hexdigest()}"
